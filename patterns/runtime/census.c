@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: MIT */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "runtime/census.h"
+#include "runtime/trace.h"
+
+enum { EXIT_DEADLOCK = 3, EXIT_LEAK = 4 };
+
+static struct conc_lock lock = CONC_LOCK_INIT;
+static struct conc_task *first; /* under lock: oldest first */
+static struct conc_task *last;  /* under lock */
+static size_t listed;           /* under lock: tasks that are not services */
+static atomic_long awake;       /* tasks that run, or will by themselves */
+static atomic_long threads;     /* threads that carry tasks */
+
+void conc_census_add(struct conc_task *task)
+{
+    conc_lock_acquire(&lock);
+    task->census_next = NULL;
+    task->census_prev = last;
+    *(last ? &last->census_next : &first) = task;
+    last = task;
+    listed += !task->service;
+    conc_lock_release(&lock);
+}
+
+void conc_census_remove(struct conc_task *task)
+{
+    conc_lock_acquire(&lock);
+    *(task->census_prev ? &task->census_prev->census_next : &first) = task->census_next;
+    *(task->census_next ? &task->census_next->census_prev : &last) = task->census_prev;
+    listed -= !task->service;
+    conc_lock_release(&lock);
+}
+
+void conc_census_rename(struct conc_task *task, const char *name)
+{
+    conc_lock_acquire(&lock);
+    snprintf(task->name, sizeof task->name, "%s", name);
+    conc_lock_release(&lock);
+}
+
+size_t conc_census_count(void)
+{
+    conc_lock_acquire(&lock);
+    size_t count = listed;
+    conc_lock_release(&lock);
+    return count;
+}
+
+void conc_census_thread_added(void)
+{
+    atomic_fetch_add(&threads, 1);
+}
+
+void conc_census_thread_removed(void)
+{
+    atomic_fetch_sub(&threads, 1);
+}
+
+/* --- the list, with nothing but what a signal handler may call ----------------------------------
+ */
+
+struct text {
+    char bytes[512];
+    size_t len;
+};
+
+static void put(struct text *text, const char *string)
+{
+    while (*string && text->len < sizeof text->bytes - 2)
+        text->bytes[text->len++] = *string++;
+}
+
+static void put_number(struct text *text, uint64_t n, unsigned base)
+{
+    char digits[24];
+    size_t i = sizeof digits - 1;
+    digits[i] = '\0';
+    do {
+        digits[--i] = "0123456789abcdef"[n % base];
+        n /= base;
+    } while (n > 0);
+    put(text, digits + i);
+}
+
+static void put_site(struct text *text, const struct conc_site *site)
+{
+    put(text, site->file);
+    put(text, ":");
+    put_number(text, (uint64_t)site->line, 10);
+    put(text, " in ");
+    put(text, site->function);
+}
+
+static void flush_line(struct text *text, int fd)
+{
+    text->bytes[text->len++] = '\n';
+    for (size_t done = 0; done < text->len;) {
+        ssize_t n = write(fd, text->bytes + done, text->len - done);
+        if (n <= 0)
+            break;
+        done += (size_t)n;
+    }
+    text->len = 0;
+}
+
+static void print_task(const struct conc_task *task, int64_t now_ns, int fd)
+{
+    struct text text = {.len = 0};
+    put(&text, "  task ");
+    put_number(&text, task->id, 10);
+    put(&text, " ");
+    put(&text, task->name);
+    if (task->started) {
+        put(&text, ", started at ");
+        put_site(&text, task->started);
+    }
+    const char *what = atomic_load_explicit(&task->wait_what, memory_order_acquire);
+    if (!what) {
+        put(&text, ": runs");
+    } else {
+        put(&text, ": waits ");
+        put(&text, what);
+        const void *object = atomic_load_explicit(&task->wait_object, memory_order_relaxed);
+        if (object) {
+            put(&text, " 0x");
+            put_number(&text, (uintptr_t)object, 16);
+        }
+        put(&text, ", at ");
+        put_site(&text, atomic_load_explicit(&task->wait_site, memory_order_relaxed));
+        int64_t ns = now_ns - atomic_load_explicit(&task->wait_since, memory_order_relaxed);
+        uint64_t tenths = ns > 0 ? (uint64_t)ns / 100000000 : 0;
+        put(&text, ", for ");
+        put_number(&text, tenths / 10, 10);
+        put(&text, ".");
+        put_number(&text, tenths % 10, 10);
+        put(&text, " s");
+    }
+    flush_line(&text, fd);
+}
+
+static void print_all_but(const struct conc_task *left_out, int fd)
+{
+    struct text text = {.len = 0};
+    /* The thread that a signal interrupted may be the one that holds the lock. */
+    if (!conc_lock_try_acquire(&lock)) {
+        put(&text, "conc: the list of tasks is being changed; ask again");
+        flush_line(&text, fd);
+        return;
+    }
+    int64_t now_ns = conc_engine()->now_ns();
+    for (const struct conc_task *task = first; task; task = task->census_next)
+        if (!task->service && task != left_out)
+            print_task(task, now_ns, fd);
+    conc_lock_release(&lock);
+}
+
+void conc_census_print(int fd)
+{
+    print_all_but(NULL, fd);
+}
+
+static _Noreturn void die(const char *headline, const struct conc_task *left_out, int code)
+{
+    static atomic_bool dying;
+    if (atomic_exchange(&dying, true))
+        for (;;)
+            pause();
+    conc_trace_finish(); /* the way here is what one wants to see */
+    fflush(stdout);
+    struct text text = {.len = 0};
+    put(&text, headline);
+    flush_line(&text, STDERR_FILENO);
+    print_all_but(left_out, STDERR_FILENO);
+    _exit(code);
+}
+
+/* --- all asleep ---------------------------------------------------------------------------------
+ */
+
+static void sleep_a_millisecond(void)
+{
+    struct timespec ms = {0, 1000000};
+    nanosleep(&ms, NULL);
+}
+
+static long threads_of_process(void)
+{
+    DIR *dir = opendir("/proc/self/task");
+    if (!dir)
+        return 0;
+    long n = 0;
+    for (struct dirent *entry; (entry = readdir(dir));)
+        n += entry->d_name[0] != '.';
+    closedir(dir);
+#if defined(__SANITIZE_THREAD__)
+    n--; /* TSan has a thread of its own */
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+    n--;
+#endif
+#endif
+    return n;
+}
+
+/* Whether the process has a thread that conc does not know: it may call conc later and wake us. A
+ * thread of ours that has just ended is seen for a moment longer, so a surplus must last. */
+static bool strangers(void)
+{
+    for (int i = 0; i < 100; i++) {
+        if (threads_of_process() <= atomic_load(&threads))
+            return false;
+        sleep_a_millisecond();
+        if (atomic_load(&awake) > 0)
+            return true;
+    }
+    return true;
+}
+
+void conc_census_awake(void)
+{
+    atomic_fetch_add(&awake, 1);
+}
+
+void conc_census_asleep(void)
+{
+    if (atomic_fetch_sub(&awake, 1) == 1 && conc_census_count() > 0 && !strangers())
+        die("conc: all tasks are asleep – deadlock!", NULL, EXIT_DEADLOCK);
+}
+
+/* --- at exit ------------------------------------------------------------------------------------
+ */
+
+static bool others_awake(void)
+{
+    return atomic_load(&awake) > 1;
+}
+
+void conc_census_check_leaks(void)
+{
+    /* A task counts its wait group down as its last act but one: it may still be on its way out. */
+    for (int i = 0; i < 200 && conc_census_count() > 1 && others_awake(); i++)
+        sleep_a_millisecond();
+    size_t left = conc_census_count();
+    if (left <= 1)
+        return;
+    char headline[96];
+    snprintf(headline, sizeof headline, "conc: the program ends and %zu task%s left – leak!",
+        left - 1, left == 2 ? " is" : "s are");
+    die(headline, conc_task_current(), EXIT_LEAK);
+}

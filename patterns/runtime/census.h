@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONC_RUNTIME_CENSUS_H
+#define CONC_RUNTIME_CENSUS_H
+
+/*
+ * The census: the list of all live tasks, who started each and what it waits for. Three reports
+ * come from it, on every engine:
+ *
+ *   all asleep   every task waits and nothing is left that could wake one (no timer, no descriptor,
+ *                no thread outside conc): the list, exit code 3
+ *   leak         main returned 0, or called exit(0), and tasks are still there: exit code 4
+ *   SIGQUIT      the list, then the program goes on (unless the program handles SIGQUIT itself)
+ *
+ * The list goes to stderr and looks like this:
+ *
+ *   conc: all tasks are asleep – deadlock!
+ *     task 1 main: waits to receive from channel 0x5581…, at lonely.c:8 in main, for 0.1 s
+ *     task 2 worker, started at lonely.c:20 in main: waits …
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/engine.h"
+
+/* How many tasks are alive, the calling one included, those of the runtime left out. */
+size_t conc_census_count(void);
+
+/* Prints the list to a file descriptor. Async-signal-safe; says so when the list is busy. */
+void conc_census_print(int fd);
+
+/* For engines. */
+
+void conc_census_add(struct conc_task *task);
+void conc_census_remove(struct conc_task *task);
+void conc_census_rename(struct conc_task *task, const char *name);
+
+/* One task more, or fewer, that is awake or will wake by itself (a deadline, a descriptor). When
+ * the last one falls asleep, and no thread outside conc is there that could wake one, the deadlock
+ * is reported and the process ends. */
+void conc_census_awake(void);
+void conc_census_asleep(void);
+
+/* One thread more, or fewer, of which the census knows: to tell threads outside conc from ours. */
+void conc_census_thread_added(void);
+void conc_census_thread_removed(void);
+
+/* At exit: ends the process with code 4 when tasks are left. A task that is just about to end is
+ * given a moment to do so. */
+void conc_census_check_leaks(void);
+
+#endif

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/clock.h"
+#include "runtime/engine.h"
+#include "runtime/trace.h"
+
+static const struct conc_engine *const engines[] = {&conc_engine_threads};
+
+enum { ENGINES = sizeof engines / sizeof *engines };
+
+static _Atomic(const struct conc_engine *) current_engine;
+
+static const struct conc_engine *find(const char *name)
+{
+    for (size_t i = 0; i < ENGINES; i++)
+        if (strcmp(engines[i]->name, name) == 0)
+            return engines[i];
+    return NULL;
+}
+
+int conc_engine_select(const char *name)
+{
+    const struct conc_engine *wanted = name ? find(name) : NULL;
+    if (!wanted)
+        return EINVAL;
+    const struct conc_engine *expected = NULL;
+    if (atomic_compare_exchange_strong(&current_engine, &expected, wanted) || expected == wanted)
+        return 0;
+    return EBUSY;
+}
+
+static const struct conc_engine *choose(void)
+{
+    const struct conc_engine *wanted = engines[0];
+    const char *name = getenv("CONC_ENGINE");
+    if (name && *name) {
+        wanted = find(name);
+        if (!wanted) {
+            fprintf(stderr, "conc: CONC_ENGINE: unknown engine '%s': one of %s\n", name,
+                conc_engine_names());
+            _Exit(2);
+        }
+    }
+    const struct conc_engine *expected = NULL;
+    atomic_compare_exchange_strong(&current_engine, &expected, wanted);
+    return atomic_load(&current_engine);
+}
+
+const struct conc_engine *conc_engine(void)
+{
+    const struct conc_engine *engine = atomic_load_explicit(&current_engine, memory_order_acquire);
+    return engine ? engine : choose();
+}
+
+const char *conc_engine_name(void)
+{
+    return conc_engine()->name;
+}
+
+const char *conc_engine_names(void)
+{
+    return "threads";
+}
+
+int64_t conc_now_ns(void)
+{
+    return conc_engine()->now_ns();
+}
+
+void conc_yield(void)
+{
+    conc_task_self()->engine->yield();
+}
+
+void conc_blocking(void (*fn)(void *), void *arg)
+{
+    conc_task_self()->engine->blocking(fn, arg);
+}
+
+static struct conc_task *fall_asleep(const struct conc_wait_info *info)
+{
+    struct conc_task *self = conc_task_self();
+    atomic_store_explicit(&self->wait_object, info->object, memory_order_relaxed);
+    atomic_store_explicit(&self->wait_site, info->site, memory_order_relaxed);
+    atomic_store_explicit(&self->wait_since, self->engine->now_ns(), memory_order_relaxed);
+    atomic_store_explicit(&self->wait_what, info->what, memory_order_release);
+    conc_trace(CONC_TRACE_BLOCK, self, info);
+    return self;
+}
+
+static void wake_up(struct conc_task *self)
+{
+    atomic_store_explicit(&self->wait_what, NULL, memory_order_relaxed);
+    conc_trace(CONC_TRACE_RUN, self, NULL);
+}
+
+int conc_park(struct conc_lock *held, int64_t deadline_ns, const struct conc_wait_info *info)
+{
+    struct conc_task *self = fall_asleep(info);
+    int rc = self->engine->park(self, held, deadline_ns);
+    wake_up(self);
+    return rc;
+}
+
+int conc_park_fd(struct conc_lock *held, int fd, short events, short *revents, int64_t deadline_ns,
+    const struct conc_wait_info *info)
+{
+    struct conc_task *self = fall_asleep(info);
+    int rc = self->engine->park_fd(self, held, fd, events, revents, deadline_ns);
+    wake_up(self);
+    return rc;
+}
+
+void conc_unpark(struct conc_task *task)
+{
+    conc_trace(CONC_TRACE_WAKE, task, NULL);
+    task->engine->unpark(task);
+}
+
+void conc_panic(const struct conc_site *site, const char *format, ...)
+{
+    char message[256];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(message, sizeof message, format, args);
+    va_end(args);
+    fflush(stdout);
+    fprintf(stderr, "conc: %s:%d: %s, in %s\n", site->file, site->line, message, site->function);
+    abort();
+}

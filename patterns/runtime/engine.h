@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONC_RUNTIME_ENGINE_H
+#define CONC_RUNTIME_ENGINE_H
+
+/*
+ * The engine seam. Whatever starts a task, puts it to sleep, wakes it, reads a clock, waits for a
+ * file descriptor or runs a blocking call goes through the operations of struct conc_engine. The
+ * patterns and everything in sync/ are written once, against this header, and run on every engine.
+ *
+ * A program needs only conc_engine_select and conc_engine_name. The rest is for code that builds a
+ * new way to wait: sync/waiter.h shows how.
+ *
+ * How a task sleeps. Each task has one token. park takes the token if it is there, else sleeps
+ * until it is; unpark puts it there. A task parks only after it has made itself findable (its
+ * waiter is in a queue), and whoever takes the waiter out of the queue unparks it exactly once. So
+ * a wake-up that comes between "findable" and "asleep" is not lost, and none is left over: the
+ * token is binary and every unpark is met by one park.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runtime/lock.h"
+#include "runtime/site.h"
+#include "runtime/task.h"
+
+/* What a parked task waits for, for the reports. */
+struct conc_wait_info {
+    const char *what;             /* "to receive from channel"; a string that lives for ever */
+    const void *object;           /* its address tells one channel from another; may be NULL */
+    const struct conc_site *site; /* the waiting call */
+};
+
+/* A task. Embedded first in what an engine keeps for it. */
+struct conc_task {
+    const struct conc_engine *engine; /* fixed: who parks and wakes it */
+    void (*fn)(void *);               /* fixed */
+    void *arg;                        /* fixed */
+    const struct conc_site *started;  /* fixed; NULL for a thread that conc did not start */
+    uint64_t id;                      /* fixed */
+    bool service;                     /* fixed: belongs to the runtime, no leak, not listed */
+    char name[32];                    /* owner's, under the census lock */
+    uint64_t random;                  /* owner's only */
+    struct conc_cleanup *cleanups;    /* owner's only */
+
+    /* Under the census lock. */
+    struct conc_task *census_next;
+    struct conc_task *census_prev;
+
+    /* The wait of the moment, for reports: written by the owner, read by anybody. Copies of
+     * pointers to static data, so a reader who comes at the wrong moment sees an old wait but never
+     * a dead one. */
+    _Atomic(const char *) wait_what; /* NULL: awake */
+    _Atomic(const void *) wait_object;
+    _Atomic(const struct conc_site *) wait_site;
+    _Atomic(int64_t) wait_since;
+
+    /* Under end_lock. */
+    struct conc_lock end_lock;
+    bool ended;
+    struct conc_task *joiner;
+};
+
+struct conc_engine {
+    const char *name;
+
+    /* Makes room for a task of this engine: zeroed, with the engine's own part initialised. ENOMEM.
+     */
+    int (*create)(struct conc_task **task);
+
+    /* Begins to run conc_task_main(task), then conc_task_finish(task). EAGAIN or ENOMEM: nothing
+     * runs, the caller destroys it. */
+    int (*start)(struct conc_task *task);
+
+    /* Called once after the task has ended: waits for the little that is left of it (the thread's
+     * exit), for the caller owns the memory afterwards. */
+    void (*reap)(struct conc_task *task);
+
+    /* Frees what create made. */
+    void (*destroy)(struct conc_task *task);
+
+    /* Leaves the calling task's function for good; conc_task_finish still runs. */
+    void (*exit)(struct conc_task *self) __attribute__((noreturn));
+
+    /* Releases `held` (may be NULL), then sleeps until unparked: 0, and the token is taken; or
+     * until the clock reaches deadline_ns: ETIMEDOUT, and a token may still come. */
+    int (*park)(struct conc_task *self, struct conc_lock *held, int64_t deadline_ns);
+
+    /* Gives a task its token and makes it run. Any thread may call it. The task may end, and be
+     * freed, before this returns; nothing of it is touched after the token is visible. */
+    void (*unpark)(struct conc_task *task);
+
+    /* As park, and also until poll(2) would report one of `events` on fd: then 0 and *revents not
+     * zero; 0 and *revents zero for the token; ETIMEDOUT; or an error of poll. */
+    int (*park_fd)(struct conc_task *self, struct conc_lock *held, int fd, short events,
+        short *revents, int64_t deadline_ns);
+
+    void (*yield)(void);
+    int64_t (*now_ns)(void);
+    void (*blocking)(void (*fn)(void *), void *arg);
+};
+
+extern const struct conc_engine conc_engine_threads;
+
+/* Chooses the engine for this process by name, before anything else of conc is called. 0; EINVAL:
+ * no engine of that name; EBUSY: another engine already runs. Without it CONC_ENGINE decides, else
+ * the default; an unknown name in CONC_ENGINE ends the program with exit code 2. */
+int conc_engine_select(const char *name);
+
+/* The name of the engine in use. */
+const char *conc_engine_name(void);
+
+/* The names of all engines, separated by ", ": for messages. */
+const char *conc_engine_names(void);
+
+/* The engine in use. */
+const struct conc_engine *conc_engine(void);
+
+/* Parks the calling task; see struct conc_engine. `info` is shown in reports while it sleeps. */
+int conc_park(struct conc_lock *held, int64_t deadline_ns, const struct conc_wait_info *info);
+
+int conc_park_fd(struct conc_lock *held, int fd, short events, short *revents, int64_t deadline_ns,
+    const struct conc_wait_info *info);
+
+void conc_unpark(struct conc_task *task);
+
+/* Starts a task of the runtime's own: as conc_task_start_at, but never listed and never a leak. */
+int conc_task_start_service(
+    struct conc_task **task, void (*fn)(void *), void *arg, const struct conc_site *site);
+
+/* What an engine calls on a task's own stack: runs the function. */
+void conc_task_main(struct conc_task *task);
+
+/* And then this, also when the function was left by conc_task_exit: leaves the census and wakes the
+ * joiner, who may free the task as soon as the engine's reap allows it. */
+void conc_task_finish(struct conc_task *task);
+
+/* Makes the calling thread, which conc did not start, a task until it ends. On every engine such a
+ * task is a thread and parks as one. */
+struct conc_task *conc_thread_adopt(void);
+
+/* The calling thread's task of this moment, NULL when it has none yet. Read it anew after every
+ * park: a fiber may go on on another thread. */
+struct conc_task *conc_task_current(void);
+void conc_task_set_current(struct conc_task *task);
+
+/* Called once by the first task: the environment, the reports at exit. */
+void conc_runtime_init(void);
+
+/* Prints "conc: FILE:LINE: MESSAGE" for a programming error, and aborts. */
+_Noreturn void conc_panic(const struct conc_site *site, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONC_RUNTIME_LOCK_H
+#define CONC_RUNTIME_LOCK_H
+
+/*
+ * The short internal lock that guards the fields of a channel, a mutex, a context. It is held for a
+ * few instructions and never across a wait, a callback or an allocation, so it needs no queue, no
+ * deadline and no fairness. To wait for something, put a waiter into a queue under this lock and
+ * park (engine.h). Programs that want a lock of their own take conc_mutex (sync/mutex.h).
+ *
+ * Two bodies. In the valgrind preset it is a pthread mutex, because Helgrind and DRD understand
+ * those and nothing weaker. Elsewhere it is one word: 0 free, 1 held, 2 held and perhaps somebody
+ * asleep on it (U. Drepper, "Futexes are tricky", mutex 2). A holder preempted by the kernel would
+ * make a pure spin lock burn a whole time slice, so after a short spin we sleep.
+ *
+ * Unlocking touches the lock last by one atomic exchange. An object may therefore be freed by
+ * whoever takes the lock next, even while the previous holder is still on its way out.
+ */
+
+#include "runtime/config.h"
+
+#if CONC_LOCK_PTHREAD
+
+#include <pthread.h>
+
+struct conc_lock {
+    pthread_mutex_t mutex;
+};
+
+#define CONC_LOCK_INIT                                                                             \
+    {                                                                                              \
+        PTHREAD_MUTEX_INITIALIZER                                                                  \
+    }
+
+static inline void conc_lock_init(struct conc_lock *lock)
+{
+    pthread_mutex_init(&lock->mutex, 0);
+}
+
+static inline void conc_lock_destroy(struct conc_lock *lock)
+{
+    pthread_mutex_destroy(&lock->mutex);
+}
+
+static inline void conc_lock_acquire(struct conc_lock *lock)
+{
+    pthread_mutex_lock(&lock->mutex);
+}
+
+static inline int conc_lock_try_acquire(struct conc_lock *lock)
+{
+    return pthread_mutex_trylock(&lock->mutex) == 0;
+}
+
+static inline void conc_lock_release(struct conc_lock *lock)
+{
+    pthread_mutex_unlock(&lock->mutex);
+}
+
+#else
+
+#include <stdatomic.h>
+
+struct conc_lock {
+    atomic_uint word;
+};
+
+#define CONC_LOCK_INIT                                                                             \
+    {                                                                                              \
+        0                                                                                          \
+    }
+
+void conc_lock_acquire_slow(struct conc_lock *lock);
+void conc_lock_wake(struct conc_lock *lock);
+
+static inline void conc_lock_init(struct conc_lock *lock)
+{
+    atomic_init(&lock->word, 0);
+}
+
+static inline void conc_lock_destroy(struct conc_lock *lock)
+{
+    (void)lock;
+}
+
+/* Takes the lock if it is free: 1 when taken, 0 when not. */
+static inline int conc_lock_try_acquire(struct conc_lock *lock)
+{
+    unsigned expected = 0;
+    return atomic_compare_exchange_strong_explicit(
+        &lock->word, &expected, 1, memory_order_acquire, memory_order_relaxed);
+}
+
+static inline void conc_lock_acquire(struct conc_lock *lock)
+{
+    if (!conc_lock_try_acquire(lock))
+        conc_lock_acquire_slow(lock);
+}
+
+static inline void conc_lock_release(struct conc_lock *lock)
+{
+    if (atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2)
+        conc_lock_wake(lock);
+}
+
+#endif
+
+#endif

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONC_RUNTIME_MEMORY_H
+#define CONC_RUNTIME_MEMORY_H
+
+/*
+ * Memory and fault injection. Everything in patterns/ allocates here, so that a test can make the
+ * k-th allocation, or the k-th task start, fail and see that whatever was half-built is undone.
+ *
+ *   for (long k = 1;; k++) {
+ *       conc_fault_alloc_at(k);
+ *       int rc = thing_create(&thing);
+ *       if (conc_fault_alloc_at(0) > 0)     // the k-th was never reached: every k is tried
+ *           break;
+ *       assert(rc == ENOMEM);
+ *   }
+ *
+ * Built without CONC_FAULT_INJECTION (the release preset) the hooks do not exist: conc_malloc is
+ * malloc, and conc_fault_…_at returns -1.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "runtime/config.h"
+
+/* Makes the k-th allocation from now fail, once; 0: none. Returns how many were still to come
+ * before the failure armed earlier (0: it has happened or none was armed), or -1 where hooks are
+ * not built in. */
+long conc_fault_alloc_at(long k);
+
+/* The same for the start of tasks: the k-th start from now fails with EAGAIN. */
+long conc_fault_start_at(long k);
+
+#if CONC_FAULT_INJECTION
+
+void *conc_malloc(size_t size);
+void *conc_calloc(size_t count, size_t size);
+void *conc_realloc(void *old, size_t size);
+bool conc_fault_start_now(void);
+
+#else
+
+static inline void *conc_malloc(size_t size)
+{
+    return malloc(size);
+}
+
+static inline void *conc_calloc(size_t count, size_t size)
+{
+    return calloc(count, size);
+}
+
+static inline void *conc_realloc(void *old, size_t size)
+{
+    return realloc(old, size);
+}
+
+static inline bool conc_fault_start_now(void)
+{
+    return false;
+}
+
+#endif
+
+/* Frees what the three above returned; NULL is allowed. */
+static inline void conc_free(void *memory)
+{
+    free(memory);
+}
+
+#endif

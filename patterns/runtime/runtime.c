@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+
+/* What the first task of a program sets up, and what is looked at when the program ends. */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "runtime/census.h"
+#include "runtime/engine.h"
+#include "runtime/random.h"
+#include "runtime/timer_queue.h"
+#include "runtime/trace.h"
+
+static pid_t main_thread;
+
+static void list_tasks(int signal)
+{
+    (void)signal;
+    int saved_errno = errno;
+    conc_census_print(STDERR_FILENO);
+    errno = saved_errno;
+}
+
+/* At exit, in the thread that exits. A program that fails has said why; it is not told of leaks. */
+static void at_exit(int status, void *unused)
+{
+    (void)unused;
+    conc_trace_finish();
+    if (gettid() != main_thread)
+        return;
+    if (status == 0)
+        conc_census_check_leaks();
+    if (conc_census_count() <= 1) /* else somebody may still use it */
+        conc_timer_queue_stop();
+}
+
+static void init(void)
+{
+    main_thread = getpid();
+    on_exit(at_exit, NULL);
+
+    struct sigaction old;
+    if (sigaction(SIGQUIT, NULL, &old) == 0 && old.sa_handler == SIG_DFL) {
+        struct sigaction list = {.sa_handler = list_tasks, .sa_flags = SA_RESTART};
+        sigemptyset(&list.sa_mask);
+        sigaction(SIGQUIT, &list, NULL);
+    }
+
+    const char *seed = getenv("CONC_SEED");
+    if (seed && *seed)
+        conc_random_seed(strtoull(seed, NULL, 0));
+
+    const char *trace = getenv("CONC_TRACE");
+    if (trace && *trace) {
+        int rc = conc_trace_start(trace);
+        if (rc != 0)
+            fprintf(stderr, "conc: CONC_TRACE: cannot write '%s': %s\n", trace, strerror(rc));
+    }
+}
+
+void conc_runtime_init(void)
+{
+    /* Not pthread_once: Helgrind does not see the order that it makes. */
+    static struct conc_lock lock = CONC_LOCK_INIT;
+    static bool done;
+    conc_lock_acquire(&lock);
+    if (!done) {
+        done = true;
+        init();
+    }
+    conc_lock_release(&lock);
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/census.h"
+#include "runtime/clock.h"
+#include "runtime/engine.h"
+#include "runtime/memory.h"
+#include "runtime/random.h"
+#include "runtime/timer_queue.h"
+#include "runtime/trace.h"
+
+static _Atomic(uint64_t) last_id;
+
+/* What every task begins with, whatever carries it. */
+static void enroll(struct conc_task *task, const char *name, const struct conc_site *site)
+{
+    task->started = site;
+    task->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
+    snprintf(task->name, sizeof task->name, "%s", name);
+    conc_lock_init(&task->end_lock);
+    conc_census_add(task);
+}
+
+static int start(struct conc_task **task, void (*fn)(void *), void *arg, const char *name,
+    const struct conc_site *site, bool service)
+{
+    if (!task || !fn)
+        return EINVAL;
+    conc_task_self(); /* the starter is a task itself, and has the lower number */
+    if (conc_fault_start_now())
+        return EAGAIN;
+    const struct conc_engine *engine = conc_engine();
+    struct conc_task *made;
+    int rc = engine->create(&made);
+    if (rc != 0)
+        return rc;
+    made->engine = engine;
+    made->fn = fn;
+    made->arg = arg;
+    made->service = service;
+    enroll(made, name, site);
+    conc_census_awake();
+    conc_trace(CONC_TRACE_START, made, NULL);
+    struct conc_task *published = *task;
+    *task = made; /* before it runs: fn may look at the handle */
+    rc = engine->start(made);
+    if (rc != 0) {
+        *task = published;
+        conc_census_remove(made);
+        conc_census_asleep();
+        conc_lock_destroy(&made->end_lock);
+        engine->destroy(made);
+    }
+    return rc;
+}
+
+int conc_task_start_at(struct conc_task **task, void (*fn)(void *), void *arg, const char *name,
+    const struct conc_site *site)
+{
+    return start(task, fn, arg, name, site, false);
+}
+
+int conc_task_start_service(
+    struct conc_task **task, void (*fn)(void *), void *arg, const struct conc_site *site)
+{
+    return start(task, fn, arg, "conc service", site, true);
+}
+
+void conc_task_main(struct conc_task *task)
+{
+    conc_trace(CONC_TRACE_BEGIN, task, NULL);
+    task->fn(task->arg);
+}
+
+void conc_task_finish(struct conc_task *task)
+{
+    conc_trace(CONC_TRACE_END, task, NULL);
+    conc_census_remove(task);
+    conc_lock_acquire(&task->end_lock);
+    task->ended = true;
+    struct conc_task *joiner = task->joiner;
+    conc_lock_release(&task->end_lock);
+    if (joiner)
+        conc_unpark(joiner);
+    conc_census_asleep(); /* last: the joiner has been counted as awake by now */
+}
+
+void conc_task_join_at(struct conc_task *task, const struct conc_site *site)
+{
+    if (!task)
+        return;
+    struct conc_task *self = conc_task_self();
+    if (task == self)
+        conc_panic(site, "task %llu joins itself", (unsigned long long)task->id);
+    conc_lock_acquire(&task->end_lock);
+    if (!task->ended) {
+        struct conc_wait_info info = {"for the end of task", task, site};
+        task->joiner = self;
+        conc_park(&task->end_lock, CONC_FOREVER, &info);
+    } else {
+        conc_lock_release(&task->end_lock);
+    }
+    const struct conc_engine *engine = task->engine;
+    engine->reap(task);
+    conc_lock_destroy(&task->end_lock);
+    engine->destroy(task);
+}
+
+void conc_task_exit(void)
+{
+    struct conc_task *self = conc_task_self();
+    while (self->cleanups) {
+        struct conc_cleanup *newest = self->cleanups;
+        self->cleanups = newest->next;
+        newest->fn(newest->arg);
+    }
+    self->engine->exit(self);
+    abort(); /* exit does not return */
+}
+
+struct conc_task *conc_task_self(void)
+{
+    struct conc_task *self = conc_task_current();
+    if (__builtin_expect(self != NULL, 1))
+        return self;
+    conc_runtime_init();
+    bool main_thread = atomic_load_explicit(&last_id, memory_order_relaxed) == 0;
+    self = conc_thread_adopt();
+    enroll(self, main_thread ? "main" : "thread", NULL);
+    conc_task_set_current(self);
+    conc_census_awake();
+    return self;
+}
+
+uint64_t conc_task_id(const struct conc_task *task)
+{
+    return task->id;
+}
+
+void conc_task_set_name(const char *format, ...)
+{
+    char name[sizeof((struct conc_task *)0)->name];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(name, sizeof name, format, args);
+    va_end(args);
+    conc_census_rename(conc_task_self(), name);
+}
+
+void conc_cleanup_push(struct conc_cleanup *cleanup, void (*fn)(void *), void *arg)
+{
+    struct conc_task *self = conc_task_self();
+    cleanup->fn = fn;
+    cleanup->arg = arg;
+    cleanup->next = self->cleanups;
+    self->cleanups = cleanup;
+}
+
+void conc_cleanup_pop(struct conc_cleanup *cleanup, bool run)
+{
+    struct conc_task *self = conc_task_self();
+    if (self->cleanups != cleanup)
+        conc_panic(CONC_HERE, "the cleanup popped is not the newest");
+    self->cleanups = cleanup->next;
+    if (run)
+        cleanup->fn(cleanup->arg);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "runtime/memory.h"
+#include "sync/chan_internal.h"
+#include "sync/context.h"
+
+/* --- life ---------------------------------------------------------------------------------------
+ */
+
+int conc_chan_create(
+    struct conc_chan **ch, size_t size, size_t capacity, void (*drop)(void *element))
+{
+    size_t bytes;
+    if (!ch)
+        return EINVAL;
+    if (__builtin_mul_overflow(size, capacity, &bytes) ||
+        __builtin_add_overflow(bytes, sizeof(struct conc_chan), &bytes))
+        return ENOMEM;
+    struct conc_chan *made = conc_malloc(bytes);
+    if (!made)
+        return ENOMEM;
+    *made = (struct conc_chan){.size = size, .capacity = capacity, .drop = drop};
+    conc_lock_init(&made->lock);
+    *ch = made;
+    return 0;
+}
+
+void conc_chan_destroy(struct conc_chan *ch)
+{
+    if (!ch)
+        return;
+    /* Taking the lock lets whoever delivered last finish with it. */
+    conc_lock_acquire(&ch->lock);
+    bool waited_for = ch->senders.head || ch->receivers.head;
+    conc_lock_release(&ch->lock);
+    if (waited_for)
+        conc_panic(CONC_HERE, "a channel is destroyed that a task waits on");
+    for (; ch->drop && ch->len > 0; ch->len--) {
+        ch->drop(conc_chan_slot(ch, ch->head));
+        ch->head = conc_chan_next(ch, ch->head);
+    }
+    conc_lock_destroy(&ch->lock);
+    conc_free(ch);
+}
+
+/* --- the two moves, under the lock ---------------------------------------------------------------
+ */
+
+int conc_chan_send_locked(struct conc_chan *ch, const void *element, struct conc_wait_node **wake)
+{
+    if (ch->closed)
+        return EPIPE;
+    struct conc_wait_node *receiver = conc_wait_queue_claim(&ch->receivers);
+    if (receiver) {
+        conc_chan_copy(ch, receiver->data, element);
+        receiver->result = 0;
+        *wake = receiver;
+        return 0;
+    }
+    if (ch->len == ch->capacity)
+        return EAGAIN;
+    conc_chan_copy(ch, conc_chan_slot(ch, ch->tail), element);
+    ch->tail = conc_chan_next(ch, ch->tail);
+    ch->len++;
+    return 0;
+}
+
+int conc_chan_recv_locked(struct conc_chan *ch, void *element, struct conc_wait_node **wake)
+{
+    if (ch->len > 0) {
+        conc_chan_copy(ch, element, conc_chan_slot(ch, ch->head));
+        ch->head = conc_chan_next(ch, ch->head);
+        ch->len--;
+        /* A sender that waits for room moves in: its turn comes before that of any sender to come.
+         */
+        struct conc_wait_node *sender = conc_wait_queue_claim(&ch->senders);
+        if (sender) {
+            conc_chan_copy(ch, conc_chan_slot(ch, ch->tail), sender->data);
+            ch->tail = conc_chan_next(ch, ch->tail);
+            ch->len++;
+            sender->result = 0;
+            *wake = sender;
+        }
+        return 0;
+    }
+    struct conc_wait_node *sender = conc_wait_queue_claim(&ch->senders);
+    if (sender) {
+        conc_chan_copy(ch, element, sender->data);
+        sender->result = 0;
+        *wake = sender;
+        return 0;
+    }
+    if (!ch->closed)
+        return EAGAIN;
+    conc_chan_zero(ch, element);
+    return EPIPE;
+}
+
+/* --- sending ------------------------------------------------------------------------------------
+ */
+
+static bool bad_element(const struct conc_chan *ch, const void *element)
+{
+    return !ch || (!element && ch->size > 0);
+}
+
+int conc_chan_send_at(struct conc_chan *ch, const void *element, struct conc_context *ctx,
+    const struct conc_site *site)
+{
+    if (bad_element(ch, element))
+        return EINVAL;
+    struct conc_wait_node *wake = NULL;
+    conc_lock_acquire(&ch->lock);
+    int rc = conc_chan_send_locked(ch, element, &wake);
+    if (rc == EAGAIN) {
+        struct conc_wait_info info = {"to send to channel", ch, site};
+        int result;
+        rc = conc_wait_in(&ch->senders, (void *)(uintptr_t)element, &ch->lock, ctx, &info, &result);
+        return rc != 0 ? rc : result;
+    }
+    conc_lock_release(&ch->lock);
+    if (wake)
+        conc_wait_node_unpark(wake);
+    return rc;
+}
+
+int conc_chan_try_send(struct conc_chan *ch, const void *element)
+{
+    if (bad_element(ch, element))
+        return EINVAL;
+    struct conc_wait_node *wake = NULL;
+    conc_lock_acquire(&ch->lock);
+    int rc = conc_chan_send_locked(ch, element, &wake);
+    conc_lock_release(&ch->lock);
+    if (wake)
+        conc_wait_node_unpark(wake);
+    return rc;
+}
+
+/* --- receiving ----------------------------------------------------------------------------------
+ */
+
+/* Waits when `site` is given. */
+int conc_chan_recv_at(
+    struct conc_chan *ch, void *element, struct conc_context *ctx, const struct conc_site *site)
+{
+    if (!ch)
+        return EINVAL;
+    struct conc_wait_node *wake = NULL;
+    conc_lock_acquire(&ch->lock);
+    int rc = conc_chan_recv_locked(ch, element, &wake);
+    if (rc == EAGAIN && site) {
+        struct conc_wait_info info = {"to receive from channel", ch, site};
+        int result;
+        rc = conc_wait_in(&ch->receivers, element, &ch->lock, ctx, &info, &result);
+        return rc != 0 ? rc : result;
+    }
+    conc_lock_release(&ch->lock);
+    if (wake)
+        conc_wait_node_unpark(wake);
+    return rc;
+}
+
+int conc_chan_try_recv(struct conc_chan *ch, void *element)
+{
+    return conc_chan_recv_at(ch, element, NULL, NULL);
+}
+
+/* --- the rest -----------------------------------------------------------------------------------
+ */
+
+/* Appends list b to list a. */
+static struct conc_wait_node *join(struct conc_wait_node *a, struct conc_wait_node *b)
+{
+    struct conc_wait_node **end = &a;
+    while (*end)
+        end = &(*end)->next;
+    *end = b;
+    return a;
+}
+
+int conc_chan_close(struct conc_chan *ch)
+{
+    if (!ch)
+        return EINVAL;
+    conc_lock_acquire(&ch->lock);
+    if (ch->closed) {
+        conc_lock_release(&ch->lock);
+        return EPIPE;
+    }
+    ch->closed = true;
+    struct conc_wait_node *receivers = conc_wait_queue_claim_all(&ch->receivers);
+    for (struct conc_wait_node *node = receivers; node; node = node->next)
+        conc_chan_zero(ch, node->data);
+    struct conc_wait_node *list = join(receivers, conc_wait_queue_claim_all(&ch->senders));
+    for (struct conc_wait_node *node = list; node; node = node->next)
+        node->result = EPIPE;
+    conc_lock_release(&ch->lock);
+    conc_wait_list_unpark(list);
+    return 0;
+}
+
+size_t conc_chan_len(struct conc_chan *ch)
+{
+    if (!ch)
+        return 0;
+    conc_lock_acquire(&ch->lock);
+    size_t len = ch->len;
+    conc_lock_release(&ch->lock);
+    return len;
+}
+
+size_t conc_chan_cap(const struct conc_chan *ch)
+{
+    return ch ? ch->capacity : 0;
+}
+
+int conc_chan_closed(struct conc_chan *ch)
+{
+    if (!ch)
+        return 0;
+    conc_lock_acquire(&ch->lock);
+    int closed = ch->closed;
+    conc_lock_release(&ch->lock);
+    return closed;
+}

@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+#include "sync/cond.h"
+#include "sync/context.h"
+
+void conc_cond_init(struct conc_cond *cond)
+{
+    *cond = (struct conc_cond){.waiters = {NULL, NULL}};
+    conc_lock_init(&cond->lock);
+}
+
+void conc_cond_destroy(struct conc_cond *cond)
+{
+    conc_lock_acquire(&cond->lock);
+    bool used = cond->waiters.head;
+    conc_lock_release(&cond->lock);
+    if (used)
+        conc_panic(CONC_HERE, "a condition is destroyed that a task waits on");
+    conc_lock_destroy(&cond->lock);
+}
+
+int conc_cond_wait_at(struct conc_cond *cond, struct conc_mutex *mutex, struct conc_context *ctx,
+    const struct conc_site *site)
+{
+    struct conc_wait_info info = {"on condition", cond, site};
+    struct conc_waiter waiter;
+    struct conc_wait_node node;
+    conc_waiter_init(&waiter);
+    /* In the queue first, then unlock: who takes the mutex next and signals finds us. */
+    conc_lock_acquire(&cond->lock);
+    conc_wait_queue_push(&cond->waiters, &node, &waiter, 0, NULL);
+    conc_lock_release(&cond->lock);
+    conc_mutex_unlock_at(mutex, site);
+    int claimed = conc_wait(&waiter, NULL, ctx, &info);
+    if (claimed < 0) {
+        conc_lock_acquire(&cond->lock);
+        conc_wait_queue_remove(&node);
+        conc_lock_release(&cond->lock);
+    }
+    conc_mutex_lock_at(mutex, NULL, site);
+    return claimed < 0 ? conc_wait_error(claimed, ctx) : 0;
+}
+
+void conc_cond_signal(struct conc_cond *cond)
+{
+    conc_lock_acquire(&cond->lock);
+    struct conc_wait_node *node = conc_wait_queue_claim(&cond->waiters);
+    conc_lock_release(&cond->lock);
+    if (node)
+        conc_wait_node_unpark(node);
+}
+
+void conc_cond_broadcast(struct conc_cond *cond)
+{
+    conc_lock_acquire(&cond->lock);
+    struct conc_wait_node *list = conc_wait_queue_claim_all(&cond->waiters);
+    conc_lock_release(&cond->lock);
+    conc_wait_list_unpark(list);
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+#include <stddef.h>
+
+#include "sync/context.h"
+
+/* States of an after-callback. */
+enum { ARMED, CALLING, CALLED, STOPPED };
+
+/* --- life ---------------------------------------------------------------------------------------
+ */
+
+/* Enters ctx into its parent's children, or makes it done if the parent is. */
+static void attach(struct conc_context *ctx)
+{
+    struct conc_context *parent = ctx->parent;
+    if (!parent)
+        return;
+    conc_context_error(parent); /* a deadline that has passed counts */
+    conc_lock_acquire(&parent->lock);
+    int error = atomic_load(&parent->error);
+    if (error != 0) {
+        ctx->cause = parent->cause;
+        atomic_store(&ctx->error, error);
+    }
+    /* A child of a done parent is entered too: the parent must not be destroyed before it. */
+    ctx->next_sibling = parent->children;
+    if (parent->children)
+        parent->children->prev_sibling = ctx;
+    parent->children = ctx;
+    conc_lock_release(&parent->lock);
+}
+
+static void detach(struct conc_context *ctx)
+{
+    struct conc_context *parent = ctx->parent;
+    if (!parent)
+        return;
+    conc_lock_acquire(&parent->lock);
+    *(ctx->prev_sibling ? &ctx->prev_sibling->next_sibling : &parent->children) = ctx->next_sibling;
+    if (ctx->next_sibling)
+        ctx->next_sibling->prev_sibling = ctx->prev_sibling;
+    conc_lock_release(&parent->lock);
+}
+
+static void init(struct conc_context *ctx, struct conc_context *parent, int64_t deadline_ns,
+    const void *key, void *value)
+{
+    int64_t inherited = conc_context_deadline(parent);
+    *ctx = (struct conc_context){
+        .parent = parent,
+        .deadline_ns = inherited < deadline_ns ? inherited : deadline_ns,
+        .key = key,
+        .value = value,
+    };
+    conc_lock_init(&ctx->lock);
+    attach(ctx);
+}
+
+void conc_context_with_cancel(struct conc_context *ctx, struct conc_context *parent)
+{
+    init(ctx, parent, CONC_FOREVER, NULL, NULL);
+}
+
+void conc_context_with_deadline(
+    struct conc_context *ctx, struct conc_context *parent, int64_t deadline_ns)
+{
+    init(ctx, parent, deadline_ns, NULL, NULL);
+}
+
+void conc_context_with_timeout(
+    struct conc_context *ctx, struct conc_context *parent, int64_t timeout_ns)
+{
+    init(ctx, parent, conc_deadline_after(timeout_ns), NULL, NULL);
+}
+
+void conc_context_with_value(
+    struct conc_context *ctx, struct conc_context *parent, const void *key, void *value)
+{
+    init(ctx, parent, CONC_FOREVER, key, value);
+}
+
+void conc_context_destroy(struct conc_context *ctx)
+{
+    conc_context_cancel(ctx);
+    conc_lock_acquire(&ctx->lock);
+    const char *left = ctx->children       ? "children"
+                       : ctx->waiters.head ? "waiters"
+                       : ctx->afters       ? "after-callbacks"
+                                           : NULL;
+    conc_lock_release(&ctx->lock);
+    if (left)
+        conc_panic(CONC_HERE, "a context is destroyed that still has %s", left);
+    detach(ctx);
+    conc_lock_destroy(&ctx->lock);
+}
+
+/* --- being done ---------------------------------------------------------------------------------
+ */
+
+static void unlink_after(struct conc_context_after *after)
+{
+    struct conc_context *ctx = after->ctx;
+    *(after->prev ? &after->prev->next : &ctx->afters) = after->next;
+    if (after->next)
+        after->next->prev = after->prev;
+}
+
+/* Ends one context, whose lock is held: claims its waiters, takes its callbacks. */
+static void end_one(struct conc_context *ctx, int error, int cause,
+    struct conc_wait_node ***waiters, struct conc_context_after ***afters)
+{
+    if (atomic_load(&ctx->error) != 0)
+        return;
+    ctx->cause = cause;
+    atomic_store(&ctx->error, error);
+    **waiters = conc_wait_queue_claim_all(&ctx->waiters);
+    while (**waiters)
+        *waiters = &(**waiters)->next;
+    **afters = ctx->afters;
+    for (struct conc_context_after *a = ctx->afters; a; a = a->next) {
+        a->state = CALLING;
+        a->runner = conc_task_self();
+        *afters = &a->next;
+    }
+    ctx->afters = NULL;
+}
+
+static void call(struct conc_context_after *after)
+{
+    struct conc_context *ctx = after->ctx;
+    after->fn(after->arg);
+    conc_lock_acquire(&ctx->lock);
+    after->state = CALLED; /* the record is the owner's again once we let go of the lock */
+    struct conc_wait_node *stoppers = conc_wait_queue_claim_all(&after->stoppers);
+    conc_lock_release(&ctx->lock);
+    conc_wait_list_unpark(stoppers);
+}
+
+/*
+ * Ends ctx and everything below it. Walks the tree with the locks of the path from ctx to the node
+ * at hand held, so no child can leave, or come, unseen; no recursion, however deep the tree.
+ * Waiters and callbacks are gathered on the way and woken after the last lock is released.
+ */
+static void end_tree(struct conc_context *ctx, int error, int cause)
+{
+    struct conc_wait_node *waiters = NULL;
+    struct conc_wait_node **waiters_end = &waiters;
+    struct conc_context_after *afters = NULL;
+    struct conc_context_after **afters_end = &afters;
+
+    struct conc_context *at = ctx;
+    conc_lock_acquire(&at->lock);
+    bool fresh = atomic_load(&at->error) == 0; /* not done before: neither is the tree below */
+    end_one(at, error, cause, &waiters_end, &afters_end);
+    struct conc_context *child = fresh ? at->children : NULL;
+    for (;;) {
+        if (child) {
+            conc_lock_acquire(&child->lock);
+            fresh = atomic_load(&child->error) == 0;
+            end_one(child, error, cause, &waiters_end, &afters_end);
+            at = child;
+            child = fresh ? at->children : NULL;
+            continue;
+        }
+        struct conc_context *done = at;
+        if (done == ctx) {
+            conc_lock_release(&done->lock);
+            break;
+        }
+        at = done->parent;
+        child = done->next_sibling;
+        conc_lock_release(&done->lock);
+    }
+    conc_wait_list_unpark(waiters);
+    while (afters) {
+        struct conc_context_after *next = afters->next; /* the owner's once called */
+        call(afters);
+        afters = next;
+    }
+}
+
+void conc_context_cancel_cause(struct conc_context *ctx, int cause)
+{
+    conc_context_error(ctx); /* a deadline that has passed came first */
+    end_tree(ctx, ECANCELED, cause != 0 ? cause : ECANCELED);
+}
+
+void conc_context_cancel(struct conc_context *ctx)
+{
+    conc_context_cancel_cause(ctx, ECANCELED);
+}
+
+int conc_context_error(struct conc_context *ctx)
+{
+    if (!ctx)
+        return 0;
+    int error = atomic_load_explicit(&ctx->error, memory_order_acquire);
+    if (error != 0 || ctx->deadline_ns == CONC_FOREVER || conc_now_ns() < ctx->deadline_ns)
+        return error;
+    /* The deadline is that of the highest context which has it: the whole tree below is done. */
+    struct conc_context *top = ctx;
+    while (top->parent && top->parent->deadline_ns == ctx->deadline_ns)
+        top = top->parent;
+    end_tree(top, ETIMEDOUT, ETIMEDOUT);
+    return atomic_load(&ctx->error);
+}
+
+int conc_context_cause(struct conc_context *ctx)
+{
+    return conc_context_error(ctx) != 0 ? ctx->cause : 0;
+}
+
+int64_t conc_context_deadline(const struct conc_context *ctx)
+{
+    return ctx ? ctx->deadline_ns : CONC_FOREVER;
+}
+
+void *conc_context_value(const struct conc_context *ctx, const void *key)
+{
+    for (; ctx; ctx = ctx->parent)
+        if (ctx->key && ctx->key == key)
+            return ctx->value;
+    return NULL;
+}
+
+/* --- waiting for it -----------------------------------------------------------------------------
+ */
+
+int conc_context_enlist(
+    struct conc_context *ctx, struct conc_wait_node *node, struct conc_waiter *waiter)
+{
+    conc_lock_acquire(&ctx->lock);
+    int error = atomic_load(&ctx->error);
+    if (error == 0)
+        conc_wait_queue_push(&ctx->waiters, node, waiter, CONC_CLAIM_CONTEXT, NULL);
+    conc_lock_release(&ctx->lock);
+    return error;
+}
+
+void conc_context_delist(struct conc_context *ctx, struct conc_wait_node *node)
+{
+    conc_lock_acquire(&ctx->lock);
+    conc_wait_queue_remove(node);
+    conc_lock_release(&ctx->lock);
+}
+
+int conc_context_wait_at(struct conc_context *ctx, const struct conc_site *site)
+{
+    if (!ctx)
+        return EINVAL;
+    int error = conc_context_error(ctx);
+    if (error != 0)
+        return error;
+    struct conc_waiter waiter;
+    conc_waiter_init(&waiter);
+    struct conc_wait_info info = {"for the end of context", ctx, site};
+    return conc_wait_error(conc_wait(&waiter, NULL, ctx, &info), ctx);
+}
+
+/* --- callbacks ----------------------------------------------------------------------------------
+ */
+
+static void deadline_comes(void *arg)
+{
+    conc_context_error(arg);
+}
+
+int conc_context_after(
+    struct conc_context_after *after, struct conc_context *ctx, void (*fn)(void *), void *arg)
+{
+    if (!after || !ctx || !fn)
+        return EINVAL;
+    *after = (struct conc_context_after){.ctx = ctx, .fn = fn, .arg = arg, .state = ARMED};
+    if (ctx->deadline_ns != CONC_FOREVER && conc_context_error(ctx) == 0) {
+        int rc = conc_timer_arm(&after->deadline, ctx->deadline_ns, 0, deadline_comes, ctx);
+        if (rc != 0)
+            return rc;
+    }
+    conc_lock_acquire(&ctx->lock);
+    bool done = atomic_load(&ctx->error) != 0;
+    if (done) {
+        after->state = CALLING;
+        after->runner = conc_task_self();
+    } else {
+        after->next = ctx->afters;
+        if (ctx->afters)
+            ctx->afters->prev = after;
+        ctx->afters = after;
+    }
+    conc_lock_release(&ctx->lock);
+    if (done)
+        call(after);
+    return 0;
+}
+
+bool conc_context_after_stop(struct conc_context_after *after)
+{
+    conc_timer_disarm(&after->deadline);
+    struct conc_context *ctx = after->ctx;
+    struct conc_wait_info info = {"for the callback of context", ctx, CONC_HERE};
+    conc_lock_acquire(&ctx->lock);
+    bool stopped = after->state == ARMED;
+    if (stopped) {
+        unlink_after(after);
+        after->state = STOPPED;
+    }
+    bool wait = after->state == CALLING && after->runner != conc_task_self();
+    if (wait)
+        conc_wait_in(&after->stoppers, NULL, &ctx->lock, NULL, &info, NULL);
+    else
+        conc_lock_release(&ctx->lock);
+    return stopped;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+
+#include "runtime/clock.h"
+#include "sync/context.h"
+#include "sync/mutex.h"
+
+/* A waiter that has waited this long is handed the mutex by unlock; a younger one is woken and
+ * competes with the tasks that run. */
+#define HANDOFF_NS CONC_MS(1)
+
+/* What a waker leaves in the node. */
+enum { COMPETE, YOURS };
+
+void conc_mutex_init(struct conc_mutex *mutex)
+{
+    *mutex = (struct conc_mutex){.owner = NULL};
+    conc_lock_init(&mutex->lock);
+}
+
+void conc_mutex_destroy(struct conc_mutex *mutex)
+{
+    conc_lock_acquire(&mutex->lock);
+    bool used = mutex->owner || mutex->waiters.head;
+    conc_lock_release(&mutex->lock);
+    if (used)
+        conc_panic(CONC_HERE, "a mutex is destroyed that is held or waited for");
+    conc_lock_destroy(&mutex->lock);
+}
+
+int conc_mutex_try_lock(struct conc_mutex *mutex)
+{
+    struct conc_task *self = conc_task_self();
+    conc_lock_acquire(&mutex->lock);
+    bool taken = !mutex->owner;
+    if (taken)
+        mutex->owner = self;
+    conc_lock_release(&mutex->lock);
+    return taken ? 0 : EAGAIN;
+}
+
+int conc_mutex_lock_at(
+    struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site)
+{
+    struct conc_task *self = conc_task_self();
+    struct conc_wait_info info = {"to lock mutex", mutex, site};
+    int64_t since_ns = 0; /* of the first wait */
+    for (;;) {
+        conc_lock_acquire(&mutex->lock);
+        if (!mutex->owner) {
+            mutex->owner = self;
+            conc_lock_release(&mutex->lock);
+            return 0;
+        }
+        if (mutex->owner == self)
+            conc_panic(site, "a task locks a mutex that it holds");
+        struct conc_waiter waiter;
+        struct conc_wait_node node;
+        conc_waiter_init(&waiter);
+        if (since_ns == 0) {
+            since_ns = conc_now_ns();
+            conc_wait_queue_push(&mutex->waiters, &node, &waiter, 0, &since_ns);
+        } else {
+            conc_wait_queue_push_front(&mutex->waiters, &node, &waiter, 0, &since_ns);
+        }
+        int claimed = conc_wait(&waiter, &mutex->lock, ctx, &info);
+        if (claimed < 0) {
+            conc_lock_acquire(&mutex->lock);
+            conc_wait_queue_remove(&node);
+            conc_lock_release(&mutex->lock);
+            return conc_wait_error(claimed, ctx);
+        }
+        if (node.result == YOURS)
+            return 0;
+        /* Woken to compete. If we lose, the winner's unlock wakes us, at the front, again. */
+    }
+}
+
+void conc_mutex_unlock_at(struct conc_mutex *mutex, const struct conc_site *site)
+{
+    struct conc_task *self = conc_task_self();
+    conc_lock_acquire(&mutex->lock);
+    if (mutex->owner != self)
+        conc_panic(site, mutex->owner ? "a task unlocks a mutex that another task holds"
+                                      : "a task unlocks a mutex that is not locked");
+    mutex->owner = NULL;
+    struct conc_wait_node *next = conc_wait_queue_claim(&mutex->waiters);
+    if (next) {
+        next->result = COMPETE;
+        if (conc_now_ns() - *(const int64_t *)next->data >= HANDOFF_NS) {
+            next->result = YOURS;
+            mutex->owner = next->waiter->task;
+        }
+    }
+    conc_lock_release(&mutex->lock);
+    if (next)
+        conc_wait_node_unpark(next);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONC_SYNC_MUTEX_H
+#define CONC_SYNC_MUTEX_H
+
+/*
+ * A mutex on which tasks wait: Go's sync.Mutex. May be held across a wait, unlike the runtime's
+ * internal lock. Not recursive; only the task that locked it may unlock it.
+ *
+ *   static struct conc_mutex mutex = CONC_MUTEX_INIT;
+ *
+ *   conc_mutex_lock(&mutex, NULL);
+ *   balance += amount;
+ *   conc_mutex_unlock(&mutex);
+ *
+ * Waiters are woken in the order in which they came. A running task may overtake one that is just
+ * waking up (it saves a switch per lock), until that one has waited for a millisecond: then the
+ * mutex is handed to it. The rule is that of Go's mutex.
+ */
+
+#include "sync/waiter.h"
+
+struct conc_mutex {
+    struct conc_lock lock;   /* guards the fields below */
+    struct conc_task *owner; /* NULL: free */
+    struct conc_wait_queue waiters;
+};
+
+#define CONC_MUTEX_INIT                                                                            \
+    {                                                                                              \
+        .lock = CONC_LOCK_INIT                                                                     \
+    }
+
+/* Makes a mutex that is free; for one that cannot be initialised statically. */
+void conc_mutex_init(struct conc_mutex *mutex);
+
+/* Ends its life. One that is held or waited for ends the program with a message. */
+void conc_mutex_destroy(struct conc_mutex *mutex);
+
+/*
+ * int conc_mutex_lock(struct conc_mutex *mutex, struct conc_context *ctx)
+ *
+ * Takes the mutex. Waits until it is free; woken by an unlock, a cancel or the deadline. A mutex
+ * that is free wins over a context that is done. What was written before the unlock is visible
+ * afterwards.
+ *
+ * 0: held. ECANCELED, ETIMEDOUT: not held. With ctx NULL it always succeeds. Locking it twice from
+ * one task ends the program with a message: it could never be woken.
+ */
+#define conc_mutex_lock(mutex, ctx) conc_mutex_lock_at((mutex), (ctx), CONC_HERE)
+int conc_mutex_lock_at(
+    struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site);
+
+/* The same without waiting: 0, or EAGAIN when it is held (by the caller, too). */
+int conc_mutex_try_lock(struct conc_mutex *mutex);
+
+/* Frees the mutex and wakes the first waiter. Unlocking one that the caller does not hold ends the
+ * program with a message. Never waits. */
+#define conc_mutex_unlock(mutex) conc_mutex_unlock_at((mutex), CONC_HERE)
+void conc_mutex_unlock_at(struct conc_mutex *mutex, const struct conc_site *site);
+
+#endif

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+
+#include "runtime/memory.h"
+#include "sync/context.h"
+#include "sync/wait_group.h"
+
+/* A task of the group. In the group's list `ended` from the end of fn until it is joined. */
+struct conc_wait_group_task {
+    struct conc_wait_group *group;
+    void (*fn)(void *);
+    void *arg;
+    struct conc_task *task;
+    struct conc_cleanup cleanup;
+    struct conc_wait_group_task *next;
+};
+
+void conc_wait_group_init(struct conc_wait_group *group)
+{
+    *group = (struct conc_wait_group){.count = 0};
+    conc_lock_init(&group->lock);
+}
+
+/* Takes the list of ended tasks. Under the lock. */
+static struct conc_wait_group_task *take_ended(struct conc_wait_group *group)
+{
+    struct conc_wait_group_task *ended = group->ended;
+    group->ended = NULL;
+    return ended;
+}
+
+/* Joins them: they have run, so this waits for their last steps at most. */
+static void join_all(struct conc_wait_group_task *ended)
+{
+    while (ended) {
+        struct conc_wait_group_task *next = ended->next;
+        conc_task_join(ended->task);
+        conc_free(ended);
+        ended = next;
+    }
+}
+
+void conc_wait_group_destroy(struct conc_wait_group *group)
+{
+    conc_lock_acquire(&group->lock);
+    bool used = group->count != 0 || group->waiters.head;
+    struct conc_wait_group_task *ended = take_ended(group);
+    conc_lock_release(&group->lock);
+    if (used)
+        conc_panic(CONC_HERE, "a wait group is destroyed whose count is not 0");
+    join_all(ended);
+    conc_lock_destroy(&group->lock);
+}
+
+/* Changes the count; with it, atomically, hands over a task that has run. */
+static void add(struct conc_wait_group *group, int64_t n, struct conc_wait_group_task *ended,
+    const struct conc_site *site)
+{
+    struct conc_wait_node *waiters = NULL;
+    int64_t count;
+    conc_lock_acquire(&group->lock);
+    if (__builtin_add_overflow(group->count, n, &count) || count < 0)
+        conc_panic(site, "the count of a wait group falls below 0 or overflows");
+    group->count = count;
+    if (ended) {
+        ended->next = group->ended;
+        group->ended = ended;
+    }
+    if (count == 0)
+        waiters = conc_wait_queue_claim_all(&group->waiters);
+    conc_lock_release(&group->lock);
+    conc_wait_list_unpark(waiters);
+}
+
+void conc_wait_group_add_at(struct conc_wait_group *group, int64_t n, const struct conc_site *site)
+{
+    add(group, n, NULL, site);
+}
+
+static void task_is_done(void *arg)
+{
+    struct conc_wait_group_task *t = arg;
+    add(t->group, -1, t, CONC_HERE);
+}
+
+static void run(void *arg)
+{
+    struct conc_wait_group_task *t = arg;
+    /* As a cleanup, so that a task which ends itself inside fn is counted too. */
+    conc_cleanup_push(&t->cleanup, task_is_done, t);
+    t->fn(t->arg);
+    conc_cleanup_pop(&t->cleanup, true);
+}
+
+int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), void *arg,
+    const char *name, const struct conc_site *site)
+{
+    if (!fn)
+        return EINVAL;
+    struct conc_wait_group_task *t = conc_malloc(sizeof *t);
+    if (!t)
+        return ENOMEM;
+    *t = (struct conc_wait_group_task){.group = group, .fn = fn, .arg = arg};
+    add(group, 1, NULL, site);
+    int rc = conc_task_start_at(&t->task, run, t, name, site);
+    if (rc != 0) {
+        conc_free(t);
+        add(group, -1, NULL, site);
+        return rc;
+    }
+    conc_lock_acquire(&group->lock);
+    struct conc_wait_group_task *ended = take_ended(group);
+    conc_lock_release(&group->lock);
+    join_all(ended);
+    return 0;
+}
+
+/* Waits when `site` is given. */
+int conc_wait_group_wait_at(
+    struct conc_wait_group *group, struct conc_context *ctx, const struct conc_site *site)
+{
+    int rc = 0;
+    conc_lock_acquire(&group->lock);
+    if (group->count > 0) {
+        if (!site) {
+            conc_lock_release(&group->lock);
+            return EAGAIN;
+        }
+        struct conc_wait_info info = {"for wait group", group, site};
+        rc = conc_wait_in(&group->waiters, NULL, &group->lock, ctx, &info, NULL);
+        if (rc != 0)
+            return rc;
+        conc_lock_acquire(&group->lock);
+    }
+    struct conc_wait_group_task *ended = take_ended(group);
+    conc_lock_release(&group->lock);
+    join_all(ended);
+    return 0;
+}
+
+int conc_wait_group_try_wait(struct conc_wait_group *group)
+{
+    return conc_wait_group_wait_at(group, NULL, NULL);
+}
+
+int64_t conc_wait_group_count(struct conc_wait_group *group)
+{
+    conc_lock_acquire(&group->lock);
+    int64_t count = group->count;
+    conc_lock_release(&group->lock);
+    return count;
+}

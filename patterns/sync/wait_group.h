@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONC_SYNC_WAIT_GROUP_H
+#define CONC_SYNC_WAIT_GROUP_H
+
+/*
+ * A wait group: Go's sync.WaitGroup. Counts what is under way; wait returns when nothing is. It
+ * also owns the tasks started through it: when wait has returned 0, they have ended and left
+ * nothing behind.
+ *
+ *   struct conc_wait_group group = CONC_WAIT_GROUP_INIT;
+ *
+ *   for (int i = 0; i < 4; i++)
+ *       conc_wait_group_go(&group, worker, &args[i]);
+ *   conc_wait_group_wait(&group, NULL);
+ *   conc_wait_group_destroy(&group);
+ *
+ * Counting by hand (add, done) is there for work that is not a task. Add before the work starts,
+ * never inside it: wait could come first.
+ */
+
+#include <stdint.h>
+
+#include "sync/waiter.h"
+
+struct conc_wait_group_task;
+
+struct conc_wait_group {
+    struct conc_lock lock; /* guards the fields below */
+    int64_t count;
+    struct conc_wait_queue waiters;
+    struct conc_wait_group_task *ended; /* tasks that have run and are to be joined */
+};
+
+#define CONC_WAIT_GROUP_INIT                                                                       \
+    {                                                                                              \
+        .lock = CONC_LOCK_INIT                                                                     \
+    }
+
+void conc_wait_group_init(struct conc_wait_group *group);
+
+/* Ends its life and joins what has ended. A count that is not 0 or a waiter ends the program with a
+ * message. */
+void conc_wait_group_destroy(struct conc_wait_group *group);
+
+/* Adds n (which may be negative) to the count. A count below 0 ends the program with a message.
+ * When it comes to 0 every waiter is woken. Never waits. What was written before is visible after
+ * the wait. */
+#define conc_wait_group_add(group, n) conc_wait_group_add_at((group), (n), CONC_HERE)
+void conc_wait_group_add_at(struct conc_wait_group *group, int64_t n, const struct conc_site *site);
+
+/* The same as adding -1. */
+#define conc_wait_group_done(group) conc_wait_group_add_at((group), -1, CONC_HERE)
+
+/*
+ * int conc_wait_group_go(struct conc_wait_group *group, void (*fn)(void *), void *arg)
+ *
+ * Counts one more and starts a task that calls fn(arg) and then counts one less. The group owns the
+ * task. May be called while others wait, by tasks of the group in particular. Joins tasks that have
+ * already ended, so a group may serve for ever without growing.
+ *
+ * 0; EINVAL: fn is NULL; ENOMEM, EAGAIN: no task could be started, and the count is as before.
+ */
+#define conc_wait_group_go(group, fn, arg)                                                         \
+    conc_wait_group_go_at((group), (fn), (arg), #fn, CONC_HERE)
+int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), void *arg,
+    const char *name, const struct conc_site *site);
+
+/*
+ * int conc_wait_group_wait(struct conc_wait_group *group, struct conc_context *ctx)
+ *
+ * Waits until the count is 0; woken by the last done, a cancel or the deadline. A count of 0 wins
+ * over a context that is done. Several tasks may wait. 0; ECANCELED, ETIMEDOUT: the context's end,
+ * and the group is as it was: it must be waited for again before it is destroyed.
+ */
+#define conc_wait_group_wait(group, ctx) conc_wait_group_wait_at((group), (ctx), CONC_HERE)
+int conc_wait_group_wait_at(
+    struct conc_wait_group *group, struct conc_context *ctx, const struct conc_site *site);
+
+/* The same without waiting: EAGAIN when the count is not 0. */
+int conc_wait_group_try_wait(struct conc_wait_group *group);
+
+/* The count at this moment. */
+int64_t conc_wait_group_count(struct conc_wait_group *group);
+
+#endif

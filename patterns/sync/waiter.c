@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+
+#include "runtime/clock.h"
+#include "sync/context.h"
+#include "sync/waiter.h"
+
+static void node_init(struct conc_wait_node *node, struct conc_wait_queue *queue,
+    struct conc_waiter *waiter, int index, void *data)
+{
+    *node = (struct conc_wait_node){.queue = queue, .waiter = waiter, .index = index, .data = data};
+}
+
+void conc_wait_queue_push(struct conc_wait_queue *queue, struct conc_wait_node *node,
+    struct conc_waiter *waiter, int index, void *data)
+{
+    node_init(node, queue, waiter, index, data);
+    node->prev = queue->tail;
+    *(queue->tail ? &queue->tail->next : &queue->head) = node;
+    queue->tail = node;
+}
+
+void conc_wait_queue_push_front(struct conc_wait_queue *queue, struct conc_wait_node *node,
+    struct conc_waiter *waiter, int index, void *data)
+{
+    node_init(node, queue, waiter, index, data);
+    node->next = queue->head;
+    *(queue->head ? &queue->head->prev : &queue->tail) = node;
+    queue->head = node;
+}
+
+void conc_wait_queue_remove(struct conc_wait_node *node)
+{
+    struct conc_wait_queue *queue = node->queue;
+    if (!queue)
+        return;
+    *(node->prev ? &node->prev->next : &queue->head) = node->next;
+    *(node->next ? &node->next->prev : &queue->tail) = node->prev;
+    node->queue = NULL;
+}
+
+struct conc_wait_node *conc_wait_queue_claim(struct conc_wait_queue *queue)
+{
+    struct conc_wait_node *node;
+    while ((node = queue->head)) {
+        conc_wait_queue_remove(node);
+        if (node->twin)
+            conc_wait_queue_remove(node->twin);
+        if (conc_wait_node_claim(node))
+            return node;
+    }
+    return NULL;
+}
+
+struct conc_wait_node *conc_wait_queue_claim_all(struct conc_wait_queue *queue)
+{
+    struct conc_wait_node *list = NULL;
+    struct conc_wait_node **end = &list;
+    struct conc_wait_node *node;
+    while ((node = conc_wait_queue_claim(queue))) {
+        node->next = NULL;
+        *end = node;
+        end = &node->next;
+    }
+    return list;
+}
+
+void conc_wait_list_unpark(struct conc_wait_node *list)
+{
+    while (list) {
+        struct conc_wait_node *next = list->next; /* the node is gone once its task runs */
+        conc_wait_node_unpark(list);
+        list = next;
+    }
+}
+
+static bool claim(struct conc_waiter *waiter, int as)
+{
+    int unclaimed = CONC_UNCLAIMED;
+    return atomic_compare_exchange_strong(&waiter->claim, &unclaimed, as);
+}
+
+int conc_wait(struct conc_waiter *waiter, struct conc_lock *held, struct conc_context *ctx,
+    const struct conc_wait_info *info)
+{
+    struct conc_wait_node node = {.queue = NULL};
+    if (ctx && conc_context_enlist(ctx, &node, waiter) != 0 && claim(waiter, CONC_CLAIM_CONTEXT)) {
+        if (held)
+            conc_lock_release(held);
+        return CONC_CLAIM_CONTEXT;
+    }
+    /* Parked once for each claim: a claim of ours takes no token, anybody else's brings one. */
+    if (conc_park(held, conc_context_deadline(ctx), info) == ETIMEDOUT &&
+        !claim(waiter, CONC_CLAIM_DEADLINE))
+        conc_park(NULL, CONC_FOREVER, info);
+    if (ctx)
+        conc_context_delist(ctx, &node);
+    return atomic_load(&waiter->claim);
+}
+
+int conc_wait_error(int claim, struct conc_context *ctx)
+{
+    /* Asking the context makes a deadline known to the tree. */
+    int error = conc_context_error(ctx);
+    return claim == CONC_CLAIM_DEADLINE ? ETIMEDOUT : error;
+}
+
+int conc_wait_in(struct conc_wait_queue *queue, void *data, struct conc_lock *held,
+    struct conc_context *ctx, const struct conc_wait_info *info, int *result)
+{
+    struct conc_waiter waiter;
+    struct conc_wait_node node;
+    conc_waiter_init(&waiter);
+    conc_wait_queue_push(queue, &node, &waiter, 0, data);
+    int claimed = conc_wait(&waiter, held, ctx, info);
+    if (claimed < 0) {
+        conc_lock_acquire(held);
+        conc_wait_queue_remove(&node);
+        conc_lock_release(held);
+        return conc_wait_error(claimed, ctx);
+    }
+    if (result)
+        *result = node.result;
+    return 0;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONC_SYNC_WAITER_H
+#define CONC_SYNC_WAITER_H
+
+/*
+ * How everything in sync/ waits: waiters in queues. For authors of a new primitive; programs use
+ * the primitives.
+ *
+ * A waiter is a record on the stack of the task that waits. It stands in the queue of what it waits
+ * for through a node; a select has a node in the queue of each of its channels, and a wait with a
+ * context has one more in the context's queue. Whoever wants to wake the task first *claims* its
+ * waiter by one compare-and-swap from "unclaimed". Exactly one claim succeeds: a sender, a closer,
+ * a canceller or the task's own deadline. The claimer fills in the result and unparks the task
+ * once. The task removes its nodes from the other queues before its call returns.
+ *
+ *   waiting side                            waking side
+ *   ------------                            -----------
+ *   lock object                             lock object
+ *   nothing ready: queue node               node = conc_wait_queue_claim(queue)
+ *   conc_wait(&waiter, &object->lock, …)    fill in what node->data points to
+ *     (parks; releases the lock)            unlock object
+ *   look at waiter.claim                    conc_unpark(node's task)
+ *
+ * The waker unparks after it has released the lock, and touches the object no more: the woken task
+ * may destroy it.
+ */
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "runtime/engine.h"
+
+struct conc_context;
+
+/* Who claimed a waiter: the index of the node (0 and up), or one of these. */
+enum {
+    CONC_UNCLAIMED = -1,
+    CONC_CLAIM_CONTEXT = -2,  /* the context was cancelled */
+    CONC_CLAIM_DEADLINE = -3, /* the context's deadline passed */
+};
+
+struct conc_waiter {
+    struct conc_task *task; /* fixed: who waits */
+    atomic_int claim;       /* from CONC_UNCLAIMED once to the claimer */
+};
+
+struct conc_wait_node {
+    struct conc_wait_node *next;   /* under the queue's lock; the claimer's once claimed */
+    struct conc_wait_node *prev;   /* under the queue's lock */
+    struct conc_wait_queue *queue; /* under the queue's lock; NULL: in none */
+    struct conc_waiter *waiter;    /* fixed */
+    struct conc_wait_node
+        *twin;  /* fixed: of the same waiter, under the same lock; leaves with it */
+    int index;  /* fixed: what a claim through this node writes */
+    int result; /* the claimer's, then the waiter's */
+    void *data; /* fixed: where to copy to or from, or a weight */
+};
+
+/* First come, first served. Zero is empty. Guarded by the lock of the object that embeds it. */
+struct conc_wait_queue {
+    struct conc_wait_node *head;
+    struct conc_wait_node *tail;
+};
+
+static inline void conc_waiter_init(struct conc_waiter *waiter)
+{
+    waiter->task = conc_task_self();
+    atomic_init(&waiter->claim, CONC_UNCLAIMED);
+}
+
+/* Appends a node with the given waiter, index and data. */
+void conc_wait_queue_push(struct conc_wait_queue *queue, struct conc_wait_node *node,
+    struct conc_waiter *waiter, int index, void *data);
+
+/* The same at the front: for a waiter that was woken, found nothing, and keeps its place. */
+void conc_wait_queue_push_front(struct conc_wait_queue *queue, struct conc_wait_node *node,
+    struct conc_waiter *waiter, int index, void *data);
+
+/* Takes a node out of its queue; does nothing when it is in none. */
+void conc_wait_queue_remove(struct conc_wait_node *node);
+
+/* Claims a node's waiter: true when the caller is the one who must now unpark it. */
+static inline bool conc_wait_node_claim(struct conc_wait_node *node)
+{
+    int unclaimed = CONC_UNCLAIMED;
+    return atomic_compare_exchange_strong(&node->waiter->claim, &unclaimed, node->index);
+}
+
+/* Takes nodes from the front until one can be claimed: that node, or NULL when none is left. The
+ * twin of the claimed node leaves its queue too. */
+struct conc_wait_node *conc_wait_queue_claim(struct conc_wait_queue *queue);
+
+/* Claims all: a list linked by next, in order. To be given to conc_wait_list_unpark after unlock.
+ */
+struct conc_wait_node *conc_wait_queue_claim_all(struct conc_wait_queue *queue);
+
+/* Unparks every task of such a list. The nodes are gone afterwards. */
+void conc_wait_list_unpark(struct conc_wait_node *list);
+
+/* Unparks the task of one claimed node. */
+static inline void conc_wait_node_unpark(struct conc_wait_node *node)
+{
+    conc_unpark(node->waiter->task);
+}
+
+/*
+ * Waits until the waiter is claimed, by a waker, by `ctx` or by its deadline; returns the claim.
+ * The waiter must be in its queues and `held`, the lock of the last of them, be held: it is
+ * released. On CONC_CLAIM_CONTEXT and CONC_CLAIM_DEADLINE the caller still has to take its nodes
+ * out of the queues; conc_wait_error gives the code to return.
+ */
+int conc_wait(struct conc_waiter *waiter, struct conc_lock *held, struct conc_context *ctx,
+    const struct conc_wait_info *info);
+
+/* The error code of a wait that ended by its context: ECANCELED or ETIMEDOUT. */
+int conc_wait_error(int claim, struct conc_context *ctx);
+
+/*
+ * The whole of a wait in one queue: queues the caller with `data`, waits, and after a cancel or a
+ * deadline takes itself out of the queue again, for which it takes `held` again and releases it.
+ * 0: claimed by a waker, *result (may be NULL) is what the waker left in the node; else the error.
+ */
+int conc_wait_in(struct conc_wait_queue *queue, void *data, struct conc_lock *held,
+    struct conc_context *ctx, const struct conc_wait_info *info, int *result);
+
+#endif
