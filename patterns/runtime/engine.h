@@ -56,8 +56,11 @@ struct conc_task {
     _Atomic(const struct conc_site *) wait_site;
     _Atomic(int64_t) wait_since;
 
-    /* Under end_lock. */
-    struct conc_lock end_lock;
+    /* The end. Either an owner is told of it, or whoever holds the handle joins. */
+    void (*on_end)(struct conc_task *task); /* fixed; NULL: joined by handle */
+    void *owner;                            /* fixed: on_end's */
+    struct conc_task *next_ended;           /* the owner's, once on_end has been called */
+    struct conc_lock end_lock;              /* guards the two below */
     bool ended;
     struct conc_task *joiner;
 };
@@ -124,6 +127,18 @@ int conc_park_fd(struct conc_lock *held, int fd, short events, short *revents, i
     const struct conc_wait_info *info);
 
 void conc_unpark(struct conc_task *task);
+
+/*
+ * Starts a task that has an owner instead of a handle, such as a wait group. When its function has
+ * returned, on_end(task) is called, with task->owner set to `owner`: from then on the owner must
+ * call conc_task_release once. on_end must not wait, and is the last that happens to the task.
+ * Codes as conc_task_start; on_end is not called after a failure.
+ */
+int conc_task_start_owned(void (*fn)(void *), void *arg, const char *name,
+    void (*on_end)(struct conc_task *task), void *owner, const struct conc_site *site);
+
+/* Waits for the little that is left of a task whose on_end has been called, and frees it. */
+void conc_task_release(struct conc_task *task);
 
 /* Starts a task of the runtime's own: as conc_task_start_at, but never listed and never a leak. */
 int conc_task_start_service(

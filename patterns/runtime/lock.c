@@ -5,14 +5,16 @@
 #if !CONC_LOCK_PTHREAD
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <sched.h>
 #include <stdbool.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include <time.h>
 
-/* How often to look before sleeping: about a microsecond, the length of a few critical sections. */
-enum { SPINS = 40 };
+/* How long to look for the release before sleeping: about a microsecond, the length of a few
+ * critical sections. A lock held for longer has a holder that was preempted; then we sleep, as
+ * short as the kernel can. Tried and worse with eight threads on two cores, by a factor of three
+ * and more: a futex, which makes every release a second locked instruction and many of them a
+ * system call; sched_yield, which sends the waiters round in circles. */
+enum { SPINS = 40, NAP_NS = 5000 };
 
 /* With one core the holder cannot run while we spin. */
 static bool several_cores(void)
@@ -39,26 +41,18 @@ static inline void pause_core(void)
 void conc_lock_acquire_slow(struct conc_lock *lock)
 {
     int saved_errno = errno;
-    if (several_cores()) {
-        for (int i = 0; i < SPINS; i++) {
-            if (atomic_load_explicit(&lock->word, memory_order_relaxed) == 0 &&
-                conc_lock_try_acquire(lock))
-                goto done;
+    int spins = several_cores() ? SPINS : 0;
+    for (;;) {
+        for (int i = 0; i < spins; i++) {
+            /* Look before the exchange: looking leaves the cache line with the holder. */
+            if (!atomic_load_explicit(&lock->held, memory_order_relaxed))
+                break;
             pause_core();
         }
+        if (conc_lock_try_acquire(lock))
+            break;
+        nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
     }
-    /* Whoever gets the lock this way leaves 2 behind: there may be others asleep. */
-    while (atomic_exchange_explicit(&lock->word, 2, memory_order_acquire) != 0)
-        syscall(SYS_futex, &lock->word, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
-done:
-    errno = saved_errno;
-}
-
-/* The lock may be gone by now: then the address wakes nobody, or somebody who looks again. */
-void conc_lock_wake(struct conc_lock *lock)
-{
-    int saved_errno = errno;
-    syscall(SYS_futex, &lock->word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     errno = saved_errno;
 }
 

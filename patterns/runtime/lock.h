@@ -9,12 +9,13 @@
  * park (engine.h). Programs that want a lock of their own take conc_mutex (sync/mutex.h).
  *
  * Two bodies. In the valgrind preset it is a pthread mutex, because Helgrind and DRD understand
- * those and nothing weaker. Elsewhere it is one word: 0 free, 1 held, 2 held and perhaps somebody
- * asleep on it (U. Drepper, "Futexes are tricky", mutex 2). A holder preempted by the kernel would
- * make a pure spin lock burn a whole time slice, so after a short spin we sleep.
+ * those and nothing weaker. Elsewhere it is one byte, taken by an exchange and released by a plain
+ * store: one locked instruction a pair, where a futex lock needs two to learn whether somebody
+ * sleeps on it. When the holder has been preempted by the kernel, whoever waits stops spinning
+ * after a microsecond and sleeps in short naps (lock.c).
  *
- * Unlocking touches the lock last by one atomic exchange. An object may therefore be freed by
- * whoever takes the lock next, even while the previous holder is still on its way out.
+ * Unlocking touches the lock last by that store. An object may therefore be freed by whoever takes
+ * the lock next, even while the previous holder is still on its way out.
  */
 
 #include "runtime/config.h"
@@ -62,7 +63,7 @@ static inline void conc_lock_release(struct conc_lock *lock)
 #include <stdatomic.h>
 
 struct conc_lock {
-    atomic_uint word;
+    atomic_bool held;
 };
 
 #define CONC_LOCK_INIT                                                                             \
@@ -71,11 +72,10 @@ struct conc_lock {
     }
 
 void conc_lock_acquire_slow(struct conc_lock *lock);
-void conc_lock_wake(struct conc_lock *lock);
 
 static inline void conc_lock_init(struct conc_lock *lock)
 {
-    atomic_init(&lock->word, 0);
+    atomic_init(&lock->held, 0);
 }
 
 static inline void conc_lock_destroy(struct conc_lock *lock)
@@ -86,9 +86,7 @@ static inline void conc_lock_destroy(struct conc_lock *lock)
 /* Takes the lock if it is free: 1 when taken, 0 when not. */
 static inline int conc_lock_try_acquire(struct conc_lock *lock)
 {
-    unsigned expected = 0;
-    return atomic_compare_exchange_strong_explicit(
-        &lock->word, &expected, 1, memory_order_acquire, memory_order_relaxed);
+    return !atomic_exchange_explicit(&lock->held, 1, memory_order_acquire);
 }
 
 static inline void conc_lock_acquire(struct conc_lock *lock)
@@ -99,8 +97,7 @@ static inline void conc_lock_acquire(struct conc_lock *lock)
 
 static inline void conc_lock_release(struct conc_lock *lock)
 {
-    if (atomic_exchange_explicit(&lock->word, 0, memory_order_release) == 2)
-        conc_lock_wake(lock);
+    atomic_store_explicit(&lock->held, 0, memory_order_release);
 }
 
 #endif

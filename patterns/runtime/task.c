@@ -25,10 +25,21 @@ static void enroll(struct conc_task *task, const char *name, const struct conc_s
     conc_census_add(task);
 }
 
-static int start(struct conc_task **task, void (*fn)(void *), void *arg, const char *name,
-    const struct conc_site *site, bool service)
+/* What start needs to know, and does with it before the task runs. */
+struct order {
+    void (*fn)(void *);
+    void *arg;
+    const char *name;
+    const struct conc_site *site;
+    bool service;
+    void (*on_end)(struct conc_task *);
+    void *owner;
+    struct conc_task **handle; /* set before the task runs: fn may look at it */
+};
+
+static int start(const struct order *order)
 {
-    if (!task || !fn)
+    if (!order->fn)
         return EINVAL;
     conc_task_self(); /* the starter is a task itself, and has the lower number */
     if (conc_fault_start_now())
@@ -39,17 +50,21 @@ static int start(struct conc_task **task, void (*fn)(void *), void *arg, const c
     if (rc != 0)
         return rc;
     made->engine = engine;
-    made->fn = fn;
-    made->arg = arg;
-    made->service = service;
-    enroll(made, name, site);
+    made->fn = order->fn;
+    made->arg = order->arg;
+    made->service = order->service;
+    made->on_end = order->on_end;
+    made->owner = order->owner;
+    enroll(made, order->name, order->site);
     conc_census_awake();
     conc_trace(CONC_TRACE_START, made, NULL);
-    struct conc_task *published = *task;
-    *task = made; /* before it runs: fn may look at the handle */
+    struct conc_task *before = order->handle ? *order->handle : NULL;
+    if (order->handle)
+        *order->handle = made;
     rc = engine->start(made);
     if (rc != 0) {
-        *task = published;
+        if (order->handle)
+            *order->handle = before;
         conc_census_remove(made);
         conc_census_asleep();
         conc_lock_destroy(&made->end_lock);
@@ -61,13 +76,27 @@ static int start(struct conc_task **task, void (*fn)(void *), void *arg, const c
 int conc_task_start_at(struct conc_task **task, void (*fn)(void *), void *arg, const char *name,
     const struct conc_site *site)
 {
-    return start(task, fn, arg, name, site, false);
+    return task ? start(&(struct order){
+                      .fn = fn, .arg = arg, .name = name, .site = site, .handle = task})
+                : EINVAL;
+}
+
+int conc_task_start_owned(void (*fn)(void *), void *arg, const char *name,
+    void (*on_end)(struct conc_task *task), void *owner, const struct conc_site *site)
+{
+    return start(&(struct order){
+        .fn = fn, .arg = arg, .name = name, .site = site, .on_end = on_end, .owner = owner});
 }
 
 int conc_task_start_service(
     struct conc_task **task, void (*fn)(void *), void *arg, const struct conc_site *site)
 {
-    return start(task, fn, arg, "conc service", site, true);
+    return start(&(struct order){.fn = fn,
+        .arg = arg,
+        .name = "conc service",
+        .site = site,
+        .service = true,
+        .handle = task});
 }
 
 void conc_task_main(struct conc_task *task)
@@ -76,17 +105,34 @@ void conc_task_main(struct conc_task *task)
     task->fn(task->arg);
 }
 
-void conc_task_finish(struct conc_task *task)
+/* Tells whoever holds the handle. */
+static void wake_joiner(struct conc_task *task)
 {
-    conc_trace(CONC_TRACE_END, task, NULL);
-    conc_census_remove(task);
     conc_lock_acquire(&task->end_lock);
     task->ended = true;
     struct conc_task *joiner = task->joiner;
     conc_lock_release(&task->end_lock);
     if (joiner)
         conc_unpark(joiner);
-    conc_census_asleep(); /* last: the joiner has been counted as awake by now */
+}
+
+void conc_task_finish(struct conc_task *task)
+{
+    conc_trace(CONC_TRACE_END, task, NULL);
+    conc_census_remove(task);
+    if (task->on_end)
+        task->on_end(task);
+    else
+        wake_joiner(task);
+    conc_census_asleep(); /* last: whoever waits has been counted as awake by now */
+}
+
+void conc_task_release(struct conc_task *task)
+{
+    const struct conc_engine *engine = task->engine;
+    engine->reap(task);
+    conc_lock_destroy(&task->end_lock);
+    engine->destroy(task);
 }
 
 void conc_task_join_at(struct conc_task *task, const struct conc_site *site)
@@ -104,10 +150,7 @@ void conc_task_join_at(struct conc_task *task, const struct conc_site *site)
     } else {
         conc_lock_release(&task->end_lock);
     }
-    const struct conc_engine *engine = task->engine;
-    engine->reap(task);
-    conc_lock_destroy(&task->end_lock);
-    engine->destroy(task);
+    conc_task_release(task);
 }
 
 void conc_task_exit(void)

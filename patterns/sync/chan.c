@@ -213,6 +213,11 @@ size_t conc_chan_len(struct conc_chan *ch)
     return len;
 }
 
+size_t conc_chan_size(const struct conc_chan *ch)
+{
+    return ch ? ch->size : 0;
+}
+
 size_t conc_chan_cap(const struct conc_chan *ch)
 {
     return ch ? ch->capacity : 0;

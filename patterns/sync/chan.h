@@ -95,6 +95,9 @@ int conc_chan_close(struct conc_chan *ch);
 size_t conc_chan_len(struct conc_chan *ch);
 size_t conc_chan_cap(const struct conc_chan *ch);
 
+/* The size of its elements in bytes, as given to create; 0 for NULL. */
+size_t conc_chan_size(const struct conc_chan *ch);
+
 /* Whether the channel has been closed, at this moment; true for NULL never. */
 int conc_chan_closed(struct conc_chan *ch);
 

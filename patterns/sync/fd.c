@@ -41,6 +41,8 @@ int conc_fd_try_wait(int fd, short events)
 {
     if (events == 0)
         return EINVAL;
+    if (fd < 0)
+        return EBADF; /* poll would pass over it in silence */
     short revents = 0;
     static const struct conc_wait_info info = {"for a file descriptor", NULL, NULL};
     int rc = conc_park_fd(NULL, fd, events, &revents, 0, &info);

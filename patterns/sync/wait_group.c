@@ -1,19 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 
-#include "runtime/memory.h"
 #include "sync/context.h"
 #include "sync/wait_group.h"
-
-/* A task of the group. In the group's list `ended` from the end of fn until it is joined. */
-struct conc_wait_group_task {
-    struct conc_wait_group *group;
-    void (*fn)(void *);
-    void *arg;
-    struct conc_task *task;
-    struct conc_cleanup cleanup;
-    struct conc_wait_group_task *next;
-};
 
 void conc_wait_group_init(struct conc_wait_group *group)
 {
@@ -22,20 +11,19 @@ void conc_wait_group_init(struct conc_wait_group *group)
 }
 
 /* Takes the list of ended tasks. Under the lock. */
-static struct conc_wait_group_task *take_ended(struct conc_wait_group *group)
+static struct conc_task *take_ended(struct conc_wait_group *group)
 {
-    struct conc_wait_group_task *ended = group->ended;
+    struct conc_task *ended = group->ended;
     group->ended = NULL;
     return ended;
 }
 
 /* Joins them: they have run, so this waits for their last steps at most. */
-static void join_all(struct conc_wait_group_task *ended)
+static void join_all(struct conc_task *ended)
 {
     while (ended) {
-        struct conc_wait_group_task *next = ended->next;
-        conc_task_join(ended->task);
-        conc_free(ended);
+        struct conc_task *next = ended->next_ended;
+        conc_task_release(ended);
         ended = next;
     }
 }
@@ -44,7 +32,7 @@ void conc_wait_group_destroy(struct conc_wait_group *group)
 {
     conc_lock_acquire(&group->lock);
     bool used = group->count != 0 || group->waiters.head;
-    struct conc_wait_group_task *ended = take_ended(group);
+    struct conc_task *ended = take_ended(group);
     conc_lock_release(&group->lock);
     if (used)
         conc_panic(CONC_HERE, "a wait group is destroyed whose count is not 0");
@@ -53,8 +41,8 @@ void conc_wait_group_destroy(struct conc_wait_group *group)
 }
 
 /* Changes the count; with it, atomically, hands over a task that has run. */
-static void add(struct conc_wait_group *group, int64_t n, struct conc_wait_group_task *ended,
-    const struct conc_site *site)
+static void add(
+    struct conc_wait_group *group, int64_t n, struct conc_task *ended, const struct conc_site *site)
 {
     struct conc_wait_node *waiters = NULL;
     int64_t count;
@@ -63,7 +51,7 @@ static void add(struct conc_wait_group *group, int64_t n, struct conc_wait_group
         conc_panic(site, "the count of a wait group falls below 0 or overflows");
     group->count = count;
     if (ended) {
-        ended->next = group->ended;
+        ended->next_ended = group->ended;
         group->ended = ended;
     }
     if (count == 0)
@@ -77,39 +65,22 @@ void conc_wait_group_add_at(struct conc_wait_group *group, int64_t n, const stru
     add(group, n, NULL, site);
 }
 
-static void task_is_done(void *arg)
+static void task_ended(struct conc_task *task)
 {
-    struct conc_wait_group_task *t = arg;
-    add(t->group, -1, t, CONC_HERE);
-}
-
-static void run(void *arg)
-{
-    struct conc_wait_group_task *t = arg;
-    /* As a cleanup, so that a task which ends itself inside fn is counted too. */
-    conc_cleanup_push(&t->cleanup, task_is_done, t);
-    t->fn(t->arg);
-    conc_cleanup_pop(&t->cleanup, true);
+    add(task->owner, -1, task, CONC_HERE);
 }
 
 int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), void *arg,
     const char *name, const struct conc_site *site)
 {
-    if (!fn)
-        return EINVAL;
-    struct conc_wait_group_task *t = conc_malloc(sizeof *t);
-    if (!t)
-        return ENOMEM;
-    *t = (struct conc_wait_group_task){.group = group, .fn = fn, .arg = arg};
     add(group, 1, NULL, site);
-    int rc = conc_task_start_at(&t->task, run, t, name, site);
+    int rc = conc_task_start_owned(fn, arg, name, task_ended, group, site);
     if (rc != 0) {
-        conc_free(t);
         add(group, -1, NULL, site);
         return rc;
     }
     conc_lock_acquire(&group->lock);
-    struct conc_wait_group_task *ended = take_ended(group);
+    struct conc_task *ended = take_ended(group);
     conc_lock_release(&group->lock);
     join_all(ended);
     return 0;
@@ -132,7 +103,7 @@ int conc_wait_group_wait_at(
             return rc;
         conc_lock_acquire(&group->lock);
     }
-    struct conc_wait_group_task *ended = take_ended(group);
+    struct conc_task *ended = take_ended(group);
     conc_lock_release(&group->lock);
     join_all(ended);
     return 0;

@@ -22,13 +22,11 @@
 
 #include "sync/waiter.h"
 
-struct conc_wait_group_task;
-
 struct conc_wait_group {
     struct conc_lock lock; /* guards the fields below */
     int64_t count;
     struct conc_wait_queue waiters;
-    struct conc_wait_group_task *ended; /* tasks that have run and are to be joined */
+    struct conc_task *ended; /* tasks that have run and are to be joined */
 };
 
 #define CONC_WAIT_GROUP_INIT                                                                       \
