@@ -10,7 +10,8 @@ if ! command -v valgrind >/dev/null; then
     echo "skipped: valgrind is not installed"
     exit 77
 fi
-options=(-q --suppressions="$(dirname "$0")/valgrind.supp" --error-exitcode=99 --fair-sched=yes --max-threads=4000 --num-callers=24)
+options=(-q --error-exitcode=99 --fair-sched=yes --max-threads=4000 --num-callers=24
+    --suppressions="$(dirname "$0")/valgrind.supp")
 if [[ $tool == memcheck ]]; then
     kinds=definite,indirect,possible
     options+=(--leak-check=full --show-leak-kinds="$kinds" --errors-for-leak-kinds="$kinds")

@@ -132,8 +132,12 @@ static void print_task(const struct conc_task *task, int64_t now_ns, int fd)
             put(&text, " 0x");
             put_number(&text, (uintptr_t)object, 16);
         }
-        put(&text, ", at ");
-        put_site(&text, atomic_load_explicit(&task->wait_site, memory_order_relaxed));
+        /* A look that never sleeps (a try twin) has no site, and may be what we meet. */
+        const struct conc_site *site = atomic_load_explicit(&task->wait_site, memory_order_relaxed);
+        if (site) {
+            put(&text, ", at ");
+            put_site(&text, site);
+        }
         int64_t ns = now_ns - atomic_load_explicit(&task->wait_since, memory_order_relaxed);
         uint64_t tenths = ns > 0 ? (uint64_t)ns / 100000000 : 0;
         put(&text, ", for ");

@@ -112,6 +112,8 @@ bool conc_timer_stop(struct conc_timer *timer)
 
 int conc_timer_reset(struct conc_timer *timer, int64_t ns)
 {
+    if (timer->ticker && ns <= 0)
+        return EINVAL;
     conc_timer_stop(timer);
-    return timer->ticker && ns <= 0 ? EINVAL : arm(timer, ns);
+    return arm(timer, ns);
 }
