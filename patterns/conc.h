@@ -31,4 +31,23 @@
 #include "sync/wait_group.h"
 #include "sync/waiter.h"
 
+/* The patterns. */
+#include "batcher.h"
+#include "bounded_queue.h"
+#include "cancellation.h"
+#include "counter.h"
+#include "dynamic_pool.h"
+#include "errgroup.h"
+#include "fan_out_fan_in.h"
+#include "graceful_shutdown.h"
+#include "pipeline.h"
+#include "producer_consumer.h"
+#include "rate_limiter.h"
+#include "retry.h"
+#include "safe_map.h"
+#include "select.h"
+#include "singleflight.h"
+#include "timeout.h"
+#include "worker_pool.h"
+
 #endif

@@ -172,10 +172,12 @@ struct conc_task *conc_task_self(void)
         return self;
     conc_runtime_init();
     bool main_thread = atomic_load_explicit(&last_id, memory_order_relaxed) == 0;
+    /* Counted as awake before it is known as a thread of ours: in between, the others might all fall
+     * asleep and find no stranger left who could wake them. */
+    conc_census_awake();
     self = conc_thread_adopt();
     enroll(self, main_thread ? "main" : "thread", NULL);
     conc_task_set_current(self);
-    conc_census_awake();
     return self;
 }
 

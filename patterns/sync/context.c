@@ -147,6 +147,7 @@ static void end_tree(struct conc_context *ctx, int error, int cause)
     struct conc_wait_node **waiters_end = &waiters;
     struct conc_context_after *afters = NULL;
     struct conc_context_after **afters_end = &afters;
+    int64_t now_ns = 0; /* read when first needed */
 
     struct conc_context *at = ctx;
     conc_lock_acquire(&at->lock);
@@ -157,7 +158,13 @@ static void end_tree(struct conc_context *ctx, int error, int cause)
         if (child) {
             conc_lock_acquire(&child->lock);
             fresh = atomic_load(&child->error) == 0;
-            end_one(child, error, cause, &waiters_end, &afters_end);
+            /* A deadline that passed below came before this end, though nobody has noticed it yet;
+             * those further down have deadlines no later, so it holds for all of them. */
+            if (child->deadline_ns != CONC_FOREVER && now_ns == 0)
+                now_ns = conc_now_ns();
+            bool passed = child->deadline_ns != CONC_FOREVER && child->deadline_ns <= now_ns;
+            end_one(child, passed ? ETIMEDOUT : error, passed ? ETIMEDOUT : cause, &waiters_end,
+                &afters_end);
             at = child;
             child = fresh ? at->children : NULL;
             continue;
@@ -207,7 +214,13 @@ int conc_context_error(struct conc_context *ctx)
 
 int conc_context_cause(struct conc_context *ctx)
 {
-    return conc_context_error(ctx) != 0 ? ctx->cause : 0;
+    if (conc_context_error(ctx) == 0)
+        return 0;
+    /* The error alone orders the read; the lock is for the tools, which do not know atomics. */
+    conc_lock_acquire(&ctx->lock);
+    int cause = ctx->cause;
+    conc_lock_release(&ctx->lock);
+    return cause;
 }
 
 int64_t conc_context_deadline(const struct conc_context *ctx)

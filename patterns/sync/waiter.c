@@ -100,9 +100,10 @@ int conc_wait(struct conc_waiter *waiter, struct conc_lock *held, struct conc_co
 
 int conc_wait_error(int claim, struct conc_context *ctx)
 {
-    /* Asking the context makes a deadline known to the tree. */
+    /* Not the claim decides: where a cancel and the deadline met, all who ask get the same answer.
+     * Asking also makes a deadline known to the tree. */
     int error = conc_context_error(ctx);
-    return claim == CONC_CLAIM_DEADLINE ? ETIMEDOUT : error;
+    return error == 0 && claim == CONC_CLAIM_DEADLINE ? ETIMEDOUT : error;
 }
 
 int conc_wait_in(struct conc_wait_queue *queue, void *data, struct conc_lock *held,

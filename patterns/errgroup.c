@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * A context to cancel, a wait group to wait for, a semaphore for the limit, and one word that keeps
+ * the first error. The shape is that of the Go original.
+ */
+
+#include "errgroup.h"
+
+#include <errno.h>
+#include <stdbool.h>
+
+#include "runtime/memory.h"
+
+/* What is started: freed by the task itself when it ends. */
+struct errgroup_task {
+    struct conc_errgroup *group;
+    int (*fn)(void *arg, struct conc_context *ctx);
+    void *arg;
+    int rc; /* what fn returned */
+    struct conc_cleanup cleanup;
+};
+
+void conc_errgroup_init(struct conc_errgroup *group, struct conc_context *parent)
+{
+    conc_context_with_cancel(&group->ctx, parent);
+    conc_wait_group_init(&group->tasks);
+    conc_lock_init(&group->lock);
+    group->error = 0;
+    group->limit = -1;
+    conc_semaphore_init(&group->slots, 0);
+}
+
+void conc_errgroup_destroy(struct conc_errgroup *group)
+{
+    if (conc_wait_group_count(&group->tasks) != 0)
+        conc_panic(CONC_HERE, "an error group is destroyed whose tasks still run: wait first");
+    conc_wait_group_destroy(&group->tasks);
+    conc_semaphore_destroy(&group->slots);
+    conc_context_destroy(&group->ctx);
+    conc_lock_destroy(&group->lock);
+}
+
+struct conc_context *conc_errgroup_context(struct conc_errgroup *group)
+{
+    return &group->ctx;
+}
+
+int conc_errgroup_set_limit(struct conc_errgroup *group, int64_t limit)
+{
+    if (conc_wait_group_count(&group->tasks) != 0)
+        return EBUSY;
+    group->limit = limit < 0 ? -1 : limit;
+    conc_semaphore_destroy(&group->slots);
+    return conc_semaphore_init(&group->slots, limit < 0 ? 0 : limit);
+}
+
+/* The error is stored before the context is cancelled: what the cancelled tasks then return can no
+ * longer be the first. The cancel runs callbacks, hence outside the lock. */
+static void fail(struct conc_errgroup *group, int rc)
+{
+    conc_lock_acquire(&group->lock);
+    bool first = group->error == 0;
+    if (first)
+        group->error = rc;
+    conc_lock_release(&group->lock);
+    if (first)
+        conc_context_cancel_cause(&group->ctx, rc);
+}
+
+static void give_slot_back(struct conc_errgroup *group)
+{
+    if (group->limit > 0)
+        conc_semaphore_release(&group->slots, 1);
+}
+
+/* The task's last step. The wait group counts the task until after this, so the group is there. */
+static void finish(void *arg)
+{
+    struct errgroup_task *task = arg;
+    struct conc_errgroup *group = task->group;
+    if (task->rc != 0)
+        fail(group, task->rc);
+    conc_free(task);
+    give_slot_back(group);
+}
+
+static void run(void *arg)
+{
+    struct errgroup_task *task = arg;
+    /* As a cleanup, so that a function which ends its task gives its slot back, too. */
+    task->rc = ECANCELED;
+    conc_cleanup_push(&task->cleanup, finish, task);
+    task->rc = task->fn(task->arg, &task->group->ctx);
+    conc_cleanup_pop(&task->cleanup, true);
+}
+
+/* Starts a task whose slot, where there is a limit, has been taken. */
+static int start(struct conc_errgroup *group, int (*fn)(void *arg, struct conc_context *ctx),
+    void *arg, const char *name, const struct conc_site *site)
+{
+    int rc = ENOMEM;
+    struct errgroup_task *task = conc_malloc(sizeof(*task));
+    if (task) {
+        *task = (struct errgroup_task){.group = group, .fn = fn, .arg = arg};
+        rc = conc_wait_group_go_at(&group->tasks, run, task, name, site);
+    }
+    if (rc != 0) {
+        conc_free(task);
+        fail(group, rc);
+        give_slot_back(group);
+    }
+    return rc;
+}
+
+int conc_errgroup_go_at(struct conc_errgroup *group, int (*fn)(void *arg, struct conc_context *ctx),
+    void *arg, struct conc_context *ctx, const char *name, const struct conc_site *site)
+{
+    if (!group || !fn)
+        return EINVAL;
+    if (group->limit == 0)
+        return EBUSY;
+    if (group->limit > 0) {
+        int rc = conc_semaphore_acquire_at(&group->slots, 1, ctx, site);
+        if (rc != 0)
+            return rc;
+    }
+    return start(group, fn, arg, name, site);
+}
+
+int conc_errgroup_try_go_at(struct conc_errgroup *group,
+    int (*fn)(void *arg, struct conc_context *ctx), void *arg, const char *name,
+    const struct conc_site *site)
+{
+    if (!group || !fn)
+        return EINVAL;
+    if (group->limit == 0)
+        return EBUSY;
+    if (group->limit > 0) {
+        int rc = conc_semaphore_try_acquire(&group->slots, 1);
+        if (rc != 0)
+            return rc;
+    }
+    return start(group, fn, arg, name, site);
+}
+
+/* What is left to do when all tasks have ended. */
+static int conclude(struct conc_errgroup *group)
+{
+    int error = conc_errgroup_error(group);
+    conc_context_cancel_cause(&group->ctx, error);
+    return error;
+}
+
+int conc_errgroup_wait_at(
+    struct conc_errgroup *group, struct conc_context *ctx, const struct conc_site *site)
+{
+    int rc = conc_wait_group_wait_at(&group->tasks, ctx, site);
+    return rc != 0 ? rc : conclude(group);
+}
+
+int conc_errgroup_try_wait(struct conc_errgroup *group)
+{
+    int rc = conc_wait_group_try_wait(&group->tasks);
+    return rc != 0 ? rc : conclude(group);
+}
+
+int conc_errgroup_error(struct conc_errgroup *group)
+{
+    conc_lock_acquire(&group->lock);
+    int error = group->error;
+    conc_lock_release(&group->lock);
+    return error;
+}
+
+int64_t conc_errgroup_running(struct conc_errgroup *group)
+{
+    return conc_wait_group_count(&group->tasks);
+}
+
+/* ------------------------------------------------------------------ collect them all */
+
+struct collection {
+    const struct conc_collect *work;
+    struct conc_context *ctx;
+    struct conc_semaphore slots;
+};
+
+/* One item. Tasks and their arguments are not allocated one by one: there are n of these. */
+struct collect_item {
+    struct collection *all;
+    size_t index;
+    struct conc_cleanup cleanup;
+};
+
+static void collect_done(void *arg)
+{
+    struct collect_item *item = arg;
+    if (item->all->work->limit > 0)
+        conc_semaphore_release(&item->all->slots, 1);
+}
+
+static void collect_one(void *arg)
+{
+    struct collect_item *item = arg;
+    const struct conc_collect *work = item->all->work;
+    size_t i = item->index;
+    const void *in = work->items ? (const char *)work->items + i * work->item_size : NULL;
+    void *out = work->results ? (char *)work->results + i * work->result_size : NULL;
+    conc_cleanup_push(&item->cleanup, collect_done, item);
+    /* Stays so if fn ends the task and never returns. */
+    work->errors[i] = ECANCELED;
+    work->errors[i] = work->fn(in, out, work->arg, item->all->ctx);
+    conc_cleanup_pop(&item->cleanup, true);
+}
+
+/* 0: the item runs; else why it does not. */
+static int collect_start(struct collection *all, struct conc_wait_group *tasks,
+    struct collect_item *item, const struct conc_site *site)
+{
+    bool limited = all->work->limit > 0;
+    int rc = conc_context_error(all->ctx);
+    if (rc == 0 && limited)
+        rc = conc_semaphore_acquire_at(&all->slots, 1, all->ctx, site);
+    if (rc != 0)
+        return rc;
+    rc = conc_wait_group_go_at(tasks, collect_one, item, "collect", site);
+    if (rc != 0 && limited)
+        conc_semaphore_release(&all->slots, 1);
+    return rc;
+}
+
+int conc_errgroup_collect_at(
+    const struct conc_collect *work, struct conc_context *ctx, const struct conc_site *site)
+{
+    if (!work || !work->fn || (work->n > 0 && !work->errors))
+        return EINVAL;
+    if (work->n == 0)
+        return 0;
+    struct collection all = {.work = work, .ctx = ctx};
+    struct conc_wait_group tasks = CONC_WAIT_GROUP_INIT;
+    conc_semaphore_init(&all.slots, work->limit > 0 ? work->limit : 0);
+    struct collect_item *items = conc_calloc(work->n, sizeof(*items));
+    for (size_t i = 0; i < work->n; i++) {
+        int rc = ENOMEM;
+        if (items) {
+            items[i] = (struct collect_item){.all = &all, .index = i};
+            rc = collect_start(&all, &tasks, &items[i], site);
+        }
+        if (rc != 0)
+            work->errors[i] = rc;
+    }
+    conc_wait_group_wait_at(&tasks, NULL, site);
+    conc_wait_group_destroy(&tasks);
+    conc_semaphore_destroy(&all.slots);
+    conc_free(items);
+    for (size_t i = 0; i < work->n; i++) {
+        if (work->errors[i] != 0)
+            return work->errors[i];
+    }
+    return 0;
+}
