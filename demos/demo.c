@@ -106,9 +106,11 @@ static _Noreturn void print_help(const struct demo *demo, const char *program)
     printf("  --items N          items to handle, 0 to %d (%" PRId64 ")\n", MAX_ITEMS, demo->items);
     for (const struct demo_flag *flag = demo->flags; flag && flag->name; flag++) {
         char name[64];
+        char range[64] = "";
         snprintf(name, sizeof(name), "--%s%s", flag->name, is_switch(flag) ? "" : " N");
-        printf("  %-18s %s, %" PRId64 " to %" PRId64 " (%" PRId64 ")\n", name, flag->help,
-            flag->min, flag->max, *flag->value);
+        if (!is_switch(flag))
+            snprintf(range, sizeof(range), ", %" PRId64 " to %" PRId64, flag->min, flag->max);
+        printf("  %-18s %s%s (%" PRId64 ")\n", name, flag->help, range, *flag->value);
     }
     printf("  --engine NAME      what runs the tasks, one of %s\n", conc_engine_names());
     printf("  --seed N           start of the random numbers (%" PRIu64 ")\n", demo->seed);
@@ -333,8 +335,8 @@ void demo_result(const char *format, ...)
     va_end(args);
 }
 
-/* Steps of a chain in which each needs the one before: about 10 microseconds on a processor of 2025.
- * A count, not a time, so that the value and the amount are the same everywhere. */
+/* Steps of a chain in which each needs the one before: about 10 microseconds on a processor of
+ * 2025. A count, not a time, so that the value and the amount are the same everywhere. */
 enum { STEPS_PER_UNIT = 6500 };
 
 uint64_t demo_work(uint64_t seed, int64_t units)

@@ -39,14 +39,14 @@ struct demo_flag {
 };
 
 struct demo {
-    int number;        /* of the catalogue */
-    const char *title; /* of the catalogue */
-    int64_t workers;   /* in: the default; out: --workers, 1 … 10 000 */
-    int64_t items;     /* in: the default; out: --items, 0 … 100 000 000 */
-    uint64_t seed;     /* in: the default; out: --seed */
-    bool quiet;        /* out: --quiet was given: no trace */
-    const char *trace; /* out: --trace FILE, or NULL */
-    const char *gantt; /* out: --gantt FILE.svg, or NULL */
+    int number;                    /* of the catalogue */
+    const char *title;             /* of the catalogue */
+    int64_t workers;               /* in: the default; out: --workers, 1 … 10 000 */
+    int64_t items;                 /* in: the default; out: --items, 0 … 100 000 000 */
+    uint64_t seed;                 /* in: the default; out: --seed */
+    bool quiet;                    /* out: --quiet was given: no trace */
+    const char *trace;             /* out: --trace FILE, or NULL */
+    const char *gantt;             /* out: --gantt FILE.svg, or NULL */
     const struct demo_flag *flags; /* the demo's own, or NULL */
 };
 
@@ -70,18 +70,18 @@ void demo_result(const char *format, ...) __attribute__((format(printf, 1, 2)));
 uint64_t demo_work(uint64_t seed, int64_t units);
 
 /* Ends the program with file, line and text when `expression` is false; in every build. */
-#define CHECK(expression)                                                                         \
-    do {                                                                                          \
-        if (!(expression))                                                                        \
-            demo_check_failed(#expression, 0, __FILE__, __LINE__);                                \
+#define CHECK(expression)                                                                          \
+    do {                                                                                           \
+        if (!(expression))                                                                         \
+            demo_check_failed(#expression, 0, __FILE__, __LINE__);                                 \
     } while (0)
 
 /* The same for a call that returns an error code: anything but 0 ends the program. */
-#define CHECK_OK(call)                                                                            \
-    do {                                                                                          \
-        int check_rc_ = (call);                                                                   \
-        if (check_rc_ != 0)                                                                       \
-            demo_check_failed(#call, check_rc_, __FILE__, __LINE__);                              \
+#define CHECK_OK(call)                                                                             \
+    do {                                                                                           \
+        int check_rc_ = (call);                                                                    \
+        if (check_rc_ != 0)                                                                        \
+            demo_check_failed(#call, check_rc_, __FILE__, __LINE__);                               \
     } while (0)
 
 _Noreturn void demo_check_failed(const char *text, int rc, const char *file, int line);

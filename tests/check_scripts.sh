@@ -8,4 +8,4 @@ if ! command -v shellcheck >/dev/null; then
     echo "skipped: shellcheck is not installed"
     exit 77
 fi
-shellcheck conc .ci/run tests/**/*.sh
+shellcheck conc .ci/run docs/*.sh tests/**/*.sh

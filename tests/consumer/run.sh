@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# run.sh SOURCE BUILD COMPILER: installs the build into a prefix of its own and uses it from outside, by
+# run.sh BUILD COMPILER: installs the build into a prefix of its own and uses it from outside, by
 # pkg-config and by find_package(conc), shared and static.
 set -eu
-source=$1 build=$2 compiler=$3
+build=$1 compiler=$2
 here=$(dirname "$(readlink -f "$0")")
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -49,10 +49,8 @@ run "$compiler" "${strict[@]}" "${flags[@]}" "$here/main.c" "$libdir/libconc.a" 
 run ./by_archive
 
 # The README's example is a program too.
-# shellcheck disable=SC2016 # the backquotes are meant
-sed -n '/^```c$/,/^```$/p' "$source/README.md" | sed '1d; $d' >hello.c
-run "$compiler" "${strict[@]}" "${flags[@]}" hello.c "${libs[@]}" -o hello
-[[ $(run env LD_LIBRARY_PATH="$libdir" ./hello) == *$'\n1\n4\n9' ]] || {
+run "$compiler" "${strict[@]}" "${flags[@]}" "$here/squares.c" "${libs[@]}" -o squares
+[[ $(LD_LIBRARY_PATH="$libdir" ./squares) == $'1\n4\n9' ]] || {
     echo "the README's example does not print 1, 4, 9"
     exit 1
 }
