@@ -19,12 +19,15 @@ static int places(double value)
     return before >= 3 ? 0 : 3 - before;
 }
 
+/* 1.50 keeps its zero, which was measured; 16613 is 16600. */
 const char *format_number(char text[FORMAT_SIZE], double value)
 {
-    if (value != 0 && fabs(value) < 1e-4)
-        snprintf(text, FORMAT_SIZE, "%.2e", value);
+    char rounded[FORMAT_SIZE];
+    snprintf(rounded, sizeof rounded, "%.2e", value);
+    if (value != 0 && fabs(value) < 1e-6)
+        snprintf(text, FORMAT_SIZE, "%s", rounded);
     else
-        snprintf(text, FORMAT_SIZE, "%.*f", places(value), value);
+        snprintf(text, FORMAT_SIZE, "%.*f", places(value), strtod(rounded, NULL));
     return text;
 }
 
