@@ -3,26 +3,21 @@
 # as a picture). They know the files alone and link nothing of conc.
 
 pkg_check_modules(MD4C_HTML REQUIRED IMPORTED_TARGET md4c-html)
-find_library(MATH_LIBRARY m REQUIRED)
 
-file(GLOB plots_sources CONFIGURE_DEPENDS plots/*.c)
-set(gantt_sources ${plots_sources})
+function(conc_add_plotter target name)
+    add_executable(${target} ${ARGN})
+    target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR})
+    target_link_libraries(${target} PRIVATE PkgConfig::JANSSON m)
+    set_target_properties(${target} PROPERTIES
+        OUTPUT_NAME ${name} RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/plots)
+endfunction()
+
+file(GLOB report_sources CONFIGURE_DEPENDS plots/*.c)
+set(gantt_sources ${report_sources})
 list(FILTER gantt_sources INCLUDE REGEX "/gantt[^/]*[.]c$")
-list(FILTER plots_sources EXCLUDE REGEX "/gantt[^/]*[.]c$")
+list(FILTER report_sources EXCLUDE REGEX "/gantt[^/]*[.]c$")
 
-if(gantt_sources)
-    add_executable(conc_gantt ${gantt_sources})
-    target_include_directories(conc_gantt PRIVATE ${PROJECT_SOURCE_DIR})
-    target_link_libraries(conc_gantt PRIVATE PkgConfig::JANSSON ${MATH_LIBRARY})
-    set_target_properties(conc_gantt PROPERTIES
-        OUTPUT_NAME conc-gantt RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/plots)
-    add_dependencies(demos conc_gantt)
-endif()
-
-if(plots_sources)
-    add_executable(conc_report ${plots_sources})
-    target_include_directories(conc_report PRIVATE ${PROJECT_SOURCE_DIR})
-    target_link_libraries(conc_report PRIVATE PkgConfig::JANSSON PkgConfig::MD4C_HTML ${MATH_LIBRARY})
-    set_target_properties(conc_report PROPERTIES
-        OUTPUT_NAME conc-report RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/plots)
-endif()
+conc_add_plotter(conc_report conc-report ${report_sources})
+target_link_libraries(conc_report PRIVATE PkgConfig::MD4C_HTML)
+conc_add_plotter(conc_gantt conc-gantt ${gantt_sources})
+add_dependencies(demos conc_gantt)
