@@ -39,7 +39,7 @@ struct factory {
 };
 
 /* Producer p makes the items p, p + producers, p + 2 · producers, … */
-/* snippet: callbacks */
+/* snippet: produce */
 static int produce(void *arg, size_t p, void *item, struct conc_context *ctx)
 {
     struct factory *f = arg;
@@ -51,6 +51,7 @@ static int produce(void *arg, size_t p, void *item, struct conc_context *ctx)
     *(struct item *)item = (struct item){(int64_t)p, sequence};
     return 0;
 }
+/* end snippet */
 
 static int consume(void *arg, size_t c, const void *item, void *result, struct conc_context *ctx)
 {
@@ -78,7 +79,6 @@ static int collect(void *arg, const void *result)
     f->sum += r->square;
     return 0;
 }
-/* end snippet */
 
 int main(int argc, char **argv)
 {

@@ -26,7 +26,6 @@ struct job {
     uint64_t square;
 };
 
-/* snippet: task */
 static int square(void *arg, struct conc_context *ctx)
 {
     struct job *job = arg;
@@ -40,7 +39,6 @@ static int square(void *arg, struct conc_context *ctx)
     demo_say("task %" PRId64 " done", job->number);
     return 0;
 }
-/* end snippet */
 
 static void print_errors(struct conc_worker_pool *pool, uint64_t failed)
 {

@@ -39,7 +39,6 @@ struct adder {
 };
 
 /* Writes one batch. Never two at a time, so it needs no lock for what is its own. */
-/* snippet: flush */
 static int save(void *arg, const void *items, size_t n, struct conc_context *ctx)
 {
     struct shared *s = arg;
@@ -53,7 +52,6 @@ static int save(void *arg, const void *items, size_t n, struct conc_context *ctx
     demo_say("saved a batch of %zu", n);
     return 0;
 }
-/* end snippet */
 
 static void add_all(void *arg)
 {

@@ -32,32 +32,32 @@ static void count(void *arg)
         conc_counter_inc(job->counter);
 }
 
-/* snippet: local */
 static void count_locally(void *arg)
 {
     struct job *job = arg;
+    /* snippet: local */
     struct conc_counter_local local;
     CHECK_OK(conc_counter_attach(job->counter, &local));
     for (int64_t i = 0; i < job->items; i++)
         conc_counter_local_add(&local, 1);
     conc_counter_detach(&local);
+    /* end snippet */
 }
-/* end snippet */
 
-/* snippet: limit */
 /* Takes tickets while there are fewer than ten: look and take must be one step, or there may be
  * eleven. */
 static void take_tickets(void *arg)
 {
     struct job *job = arg;
     for (int64_t i = 0; i < job->items; i++) {
+        /* snippet: limit */
         int64_t taken = conc_counter_get(job->counter);
         while (
             taken < 10 && conc_counter_compare_and_swap(job->counter, taken, taken + 1) == EAGAIN)
             taken = conc_counter_get(job->counter);
+        /* end snippet */
     }
 }
-/* end snippet */
 
 /* The lesson of the lock: the same work, done with the lock held and without. */
 struct shared {

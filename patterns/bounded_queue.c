@@ -12,7 +12,6 @@
  * popper can wake a pusher, who finds no room and sleeps again; the signal is used up, and in the
  * end all sleep (broadcasting instead would wake everybody for each item). A ring, because a queue
  * that takes from the front of a growing array never gives that memory back. */
-/* snippet: queue */
 struct conc_bounded_queue {
     struct conc_mutex mutex;    /* guards what follows */
     struct conc_cond not_full;  /* pushers wait for it */
@@ -28,7 +27,6 @@ struct conc_bounded_queue {
     void (*drop)(void *); /* fixed */
     _Alignas(max_align_t) char ring[];
 };
-/* end snippet */
 
 int conc_bounded_queue_create(
     struct conc_bounded_queue **queue, size_t size, size_t capacity, void (*drop)(void *item))

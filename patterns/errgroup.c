@@ -89,7 +89,7 @@ static void run(void *arg)
 {
     struct errgroup_task *task = arg;
     /* As a cleanup, so that a function which ends its task gives its slot back, too. */
-    task->rc = ECANCELED;
+    task->rc = EOWNERDEAD;
     conc_cleanup_push(&task->cleanup, finish, task);
     task->rc = task->fn(task->arg, &task->group->ctx);
     conc_cleanup_pop(&task->cleanup, true);
@@ -209,7 +209,7 @@ static void collect_one(void *arg)
     void *out = work->results ? (char *)work->results + i * work->result_size : NULL;
     conc_cleanup_push(&item->cleanup, collect_done, item);
     /* Stays so if fn ends the task and never returns. */
-    work->errors[i] = ECANCELED;
+    work->errors[i] = EOWNERDEAD;
     work->errors[i] = work->fn(in, out, work->arg, item->all->ctx);
     conc_cleanup_pop(&item->cleanup, true);
 }

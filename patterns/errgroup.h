@@ -21,7 +21,7 @@
  *
  * Where C differs from Go: each function is handed the group's context, for C has no closure to
  * carry it in. A task that cannot be started is an error of the group like any other. A function
- * that ends its task (conc_task_exit) counts as one that returned ECANCELED: it has not finished
+ * that ends its task (conc_task_exit) counts as one that returned EOWNERDEAD: it has not finished
  * its part.
  *
  * Not for results of every item, good and bad: that is conc_errgroup_collect, below.

@@ -85,7 +85,6 @@ static void producer(void *arg)
 }
 /* end snippet */
 
-/* snippet: consumer */
 static void consumer(void *arg)
 {
     struct hand *me = arg;
@@ -110,7 +109,6 @@ static void consumer(void *arg)
     }
     conc_cleanup_pop(&cleanup, false);
 }
-/* end snippet */
 
 /* Whoever has waited for all senders closes: a producer that closes when it is done itself would
  * cut off the others. */

@@ -104,7 +104,7 @@ static int run_or_join(struct conc_singleflight *flight, const char *key,
         .hash = hash_of(key),
         .leader = conc_task_self(),
         .result = result,
-        .rc = ECANCELED}; /* stays so if fn ends the task and never returns */
+        .rc = EOWNERDEAD}; /* stays so if fn ends the task and never returns */
 
     conc_lock_acquire(&flight->lock);
     struct conc_singleflight_call **link = find(flight, key, call.hash);

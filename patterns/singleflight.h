@@ -66,7 +66,7 @@ void conc_singleflight_destroy(struct conc_singleflight *flight);
  * afterwards.
  *
  * What fn returned: *result is filled when that is 0, else untouched (the leader's holds what fn
- * left in it). ECANCELED also when fn ended its task (conc_task_exit). ECANCELED, ETIMEDOUT: the
+ * left in it). EOWNERDEAD when fn ended its task (conc_task_exit). ECANCELED, ETIMEDOUT: the
  * end of ctx, and *shared is untouched; the run goes on. EINVAL: flight, key or fn is NULL, or
  * result is NULL and is needed. Calling it from fn for the same key ends the program with a
  * message: it would wait for itself.

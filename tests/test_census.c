@@ -112,6 +112,30 @@ START_TEST(main_alone)
 }
 END_TEST
 
+static void ends_at_once(void *unused)
+{
+    (void)unused;
+}
+
+/* The last task that is awake does not fall asleep but ends. */
+static int lonely_after_an_end(void *unused)
+{
+    (void)unused;
+    struct conc_task *task;
+    make_chans();
+    if (conc_task_start(&task, ends_at_once, NULL) != 0)
+        return 1;
+    conc_chan_recv(chan, NULL, NULL);
+    return 0;
+}
+
+START_TEST(the_last_awake_ends)
+{
+    run(lonely_after_an_end, EXIT_DEADLOCK);
+    ck_assert_ptr_eq(strstr(child.err, DEADLOCK), child.err);
+}
+END_TEST
+
 static void taker(void *arg)
 {
     NEXT_LINE_IS("taker waits");
@@ -683,7 +707,7 @@ END_TEST
 
 int main(void)
 {
-    return unit_main("census", main_alone, two_tasks, every_way_to_wait, nothing_left_to_wake,
-        tasks_that_will_wake, foreign_threads_may_wake, a_task_is_left, exit_code_is_kept, no_leak,
-        sigquit, counts);
+    return unit_main("census", main_alone, the_last_awake_ends, two_tasks, every_way_to_wait,
+        nothing_left_to_wake, tasks_that_will_wake, foreign_threads_may_wake, a_task_is_left,
+        exit_code_is_kept, no_leak, sigquit, counts);
 }

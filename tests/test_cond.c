@@ -241,6 +241,36 @@ START_TEST(no_signal_is_lost)
 }
 END_TEST
 
+static struct conc_mutex callback_mutex = CONC_MUTEX_INIT;
+
+/* Called by the waiter itself, the mutex must be free; called by the timer task it may be either
+ * way. */
+static void takes_the_mutex(void *waiter)
+{
+    if (conc_task_self() != waiter)
+        return;
+    unit_ok(conc_mutex_try_lock(&callback_mutex));
+    conc_mutex_unlock(&callback_mutex);
+}
+
+/* The wait that notices the deadline calls the after-callbacks, and must not hold the mutex then.
+ */
+START_TEST(callback_of_a_deadline)
+{
+    struct conc_cond cond = CONC_COND_INIT;
+    struct conc_context ctx;
+    struct conc_context_after after;
+    conc_context_with_timeout(&ctx, NULL, CONC_MS(3));
+    unit_ok(conc_context_after(&after, &ctx, takes_the_mutex, conc_task_self()));
+    unit_ok(conc_mutex_lock(&callback_mutex, NULL));
+    ck_assert_int_eq(conc_cond_wait(&cond, &callback_mutex, &ctx), ETIMEDOUT);
+    conc_mutex_unlock(&callback_mutex);
+    conc_context_after_stop(&after);
+    conc_context_destroy(&ctx);
+    conc_cond_destroy(&cond);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- programming errors */
 
 static void wait_without_the_mutex(void)
@@ -273,5 +303,5 @@ int main(void)
 {
     return unit_main("cond", matrix, signal_wakes_the_longest, broadcast_wakes_all,
         cancelled_waiter_takes_no_signal, signal_beats_a_later_cancel, no_signal_is_lost,
-        programming_errors_abort);
+        callback_of_a_deadline, programming_errors_abort);
 }

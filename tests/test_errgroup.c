@@ -376,7 +376,8 @@ START_TEST(go_from_a_task)
 }
 END_TEST
 
-/* A function that ends its task has not done its part: ECANCELED. It keeps no slot and no count. */
+/* A function that ends its task has not done its part: EOWNERDEAD. It keeps no slot and no count.
+ */
 START_TEST(task_that_exits)
 {
     struct conc_errgroup group;
@@ -384,7 +385,7 @@ START_TEST(task_that_exits)
     unit_ok(conc_errgroup_set_limit(&group, 1));
     for (int i = 0; i < 3; i++)
         unit_ok(conc_errgroup_go(&group, leave, NULL, NULL));
-    unit_rc(conc_errgroup_wait(&group, NULL), ECANCELED);
+    unit_rc(conc_errgroup_wait(&group, NULL), EOWNERDEAD);
     ck_assert_int_eq(conc_errgroup_running(&group), 0);
     conc_errgroup_destroy(&group);
 }
@@ -566,9 +567,9 @@ START_TEST(collect_task_that_exits)
         .errors = errors,
         .n = ITEMS,
         .limit = 1};
-    unit_rc(conc_errgroup_collect(&work, NULL), ECANCELED);
+    unit_rc(conc_errgroup_collect(&work, NULL), EOWNERDEAD);
     for (int i = 0; i < ITEMS; i++)
-        ck_assert_int_eq(errors[i], i == 2 ? ECANCELED : 0);
+        ck_assert_int_eq(errors[i], i == 2 ? EOWNERDEAD : 0);
 }
 END_TEST
 

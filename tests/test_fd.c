@@ -228,7 +228,21 @@ START_TEST(there_and_back)
 }
 END_TEST
 
+START_TEST(deadline_long_ago)
+{
+    int ends[2];
+    struct conc_context ctx;
+    ck_assert_int_eq(pipe(ends), 0);
+    conc_context_with_timeout(&ctx, NULL, INT64_MIN);
+    ck_assert_int_eq(conc_fd_wait(ends[0], POLLIN, &ctx), ETIMEDOUT);
+    conc_context_destroy(&ctx);
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
 int main(void)
 {
-    return unit_main("fd", matrix, arguments, signals_do_not_wake, there_and_back);
+    return unit_main(
+        "fd", matrix, arguments, signals_do_not_wake, there_and_back, deadline_long_ago);
 }

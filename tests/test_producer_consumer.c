@@ -140,7 +140,7 @@ START_TEST(topologies)
 {
     static const int sides[] = {1, 4, 9};
     static const size_t capacities[] = {0, 1, 10, 1000};
-    static const int counts[] = {0, 1, 3, 200};
+    const int counts[] = {0, 1, 3, (int)unit_scaled(200)};
     for (int i = 0; i < 3 * 3 * 4 * 4; i++) {
         struct works *w = new_works();
         int producers = sides[i % 3];

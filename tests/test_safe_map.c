@@ -305,12 +305,14 @@ static bool count(const void *key, size_t key_size, void *value, void *arg)
 
 START_TEST(one_moment)
 {
-    for (int kind = 0; kind < KINDS; kind++) {
+    /* The more shards, the more can happen between two of them; 1024 locks are too slow for
+     * Valgrind. */
+    for (int kind = 0; kind < KINDS - (RUNNING_ON_VALGRIND ? 1 : 0); kind++) {
         struct swapping s = {.map = map_of(kind, NULL, NULL)};
         struct conc_task *task;
         unit_ok(conc_safe_map_set(s.map, "a", 1, &s));
         unit_ok(conc_task_start(&task, swap, &s));
-        for (size_t i = 0; i < unit_scaled(3000); i++) {
+        for (struct unit_stress stress = unit_stress_begin(0.3); unit_stress_more(&stress);) {
             size_t len = conc_safe_map_len(s.map), counted = 0;
             if (conc_safe_map_range(s.map, count, &counted) != 0)
                 ck_abort_msg("range");
@@ -514,7 +516,7 @@ struct racer {
 static void store_once(void *arg)
 {
     struct racer *me = arg;
-    for (uint32_t key = 0; key < 300; key++) {
+    for (uint32_t key = 0; key < unit_scaled(300); key++) {
         void *actual;
         bool loaded;
         if (conc_safe_map_load_or_store(me->map, &key, sizeof(key), me, &actual, &loaded) != 0)
@@ -548,8 +550,8 @@ START_TEST(exactly_one_stores)
             stored += racers[i].stored;
             ck_assert_int_eq(racers[i].wrong, 0);
         }
-        ck_assert_int_eq(stored, 300);
-        ck_assert_uint_eq(conc_safe_map_len(map), 300);
+        ck_assert_int_eq(stored, (int)unit_scaled(300));
+        ck_assert_uint_eq(conc_safe_map_len(map), unit_scaled(300));
         conc_safe_map_destroy(map);
         conc_wait_group_destroy(&group);
     }

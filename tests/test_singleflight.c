@@ -343,7 +343,7 @@ static void follow(void *arg)
 {
     struct exiting *e = arg;
     unit_rc(
-        conc_singleflight_do(e->flight, "key", gate_then_exit, NULL, NULL, NULL, NULL), ECANCELED);
+        conc_singleflight_do(e->flight, "key", gate_then_exit, NULL, NULL, NULL, NULL), EOWNERDEAD);
 }
 
 static int nothing(void *arg, void *result)

@@ -48,6 +48,7 @@ START_TEST(arguments)
 {
     struct conc_task *task = (struct conc_task *)&task;
     struct conc_task *untouched = task;
+    conc_task_self(); /* the caller is one from here on */
     unit_rc(conc_task_start(NULL, nothing, NULL), EINVAL);
     unit_rc(conc_task_start(&task, NULL, NULL), EINVAL);
     ck_assert_ptr_eq(task, untouched);
@@ -215,27 +216,6 @@ START_TEST(exit_runs_the_cleanups)
 }
 END_TEST
 
-static void *foreign_exits(void *arg)
-{
-    exits(arg);
-    return (void *)1; /* never */
-}
-
-/* On a thread that conc did not start it ends that thread. */
-START_TEST(exit_of_a_foreign_thread)
-{
-    struct log log = {.n = 0};
-    pthread_t thread;
-    void *result = (void *)1;
-    conc_task_self();
-    ck_assert_int_eq(pthread_create(&thread, NULL, foreign_exits, &log), 0);
-    pthread_join(thread, &result);
-    ck_assert_ptr_ne(result, (void *)1);
-    ck_assert_int_eq(log.n, 3);
-    ck_assert_uint_eq(conc_census_count(), 1);
-}
-END_TEST
-
 /* ---------------------------------------------------------------- foreign threads */
 
 static void *become_task(void *arg)
@@ -376,8 +356,14 @@ static void panic(void)
     conc_panic(CONC_HERE, "the %s of %d", "end", 42);
 }
 
+static void exit_from_main(void)
+{
+    conc_task_exit();
+}
+
 START_TEST(programming_errors_abort)
 {
+    unit_aborts_in(exit_from_main, "conc did not start", "conc: ");
     unit_aborts(join_oneself, "joins itself");
     unit_aborts_in(pop_the_wrong_one, "cleanup", "conc: ");
     unit_aborts(panic, "the end of 42");
@@ -388,6 +374,6 @@ int main(void)
 {
     return unit_main("task", starts_and_joins, arguments, handle_is_set_first, numbers,
         many_at_once, tasks_start_tasks, join_before_and_after_the_end, exit_runs_the_cleanups,
-        exit_of_a_foreign_thread, foreign_threads, names, blocking, engine_names,
-        engine_from_the_environment, programming_errors_abort);
+        foreign_threads, names, blocking, engine_names, engine_from_the_environment,
+        programming_errors_abort);
 }

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <dirent.h>
+#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +105,8 @@ static void flush_line(struct text *text, int fd)
     text->bytes[text->len++] = '\n';
     for (size_t done = 0; done < text->len;) {
         ssize_t n = write(fd, text->bytes + done, text->len - done);
+        if (n < 0 && errno == EINTR)
+            continue;
         if (n <= 0)
             break;
         done += (size_t)n;
@@ -149,7 +153,16 @@ static void print_task(const struct conc_task *task, int64_t now_ns, int fd)
     flush_line(&text, fd);
 }
 
+/* Under the lock. */
 static void print_all_but(const struct conc_task *left_out, int fd)
+{
+    int64_t now_ns = conc_engine()->now_ns();
+    for (const struct conc_task *task = first; task; task = task->census_next)
+        if (!task->service && task != left_out)
+            print_task(task, now_ns, fd);
+}
+
+void conc_census_print(int fd)
 {
     struct text text = {.len = 0};
     /* The thread that a signal interrupted may be the one that holds the lock. */
@@ -158,16 +171,8 @@ static void print_all_but(const struct conc_task *left_out, int fd)
         flush_line(&text, fd);
         return;
     }
-    int64_t now_ns = conc_engine()->now_ns();
-    for (const struct conc_task *task = first; task; task = task->census_next)
-        if (!task->service && task != left_out)
-            print_task(task, now_ns, fd);
-    conc_lock_release(&lock);
-}
-
-void conc_census_print(int fd)
-{
     print_all_but(NULL, fd);
+    conc_lock_release(&lock);
 }
 
 static _Noreturn void die(const char *headline, const struct conc_task *left_out, int code)
@@ -181,6 +186,7 @@ static _Noreturn void die(const char *headline, const struct conc_task *left_out
     struct text text = {.len = 0};
     put(&text, headline);
     flush_line(&text, STDERR_FILENO);
+    conc_lock_acquire(&lock);
     print_all_but(left_out, STDERR_FILENO);
     _exit(code);
 }
@@ -194,15 +200,17 @@ static void sleep_a_millisecond(void)
     nanosleep(&ms, NULL);
 }
 
+/* How many threads the process has; LONG_MAX when that cannot be told: then there may be any. */
 static long threads_of_process(void)
 {
+    int saved_errno = errno;
     DIR *dir = opendir("/proc/self/task");
-    if (!dir)
-        return 0;
     long n = 0;
-    for (struct dirent *entry; (entry = readdir(dir));)
+    for (struct dirent *entry; dir && (entry = readdir(dir));)
         n += entry->d_name[0] != '.';
-    closedir(dir);
+    if (dir)
+        closedir(dir);
+    errno = saved_errno;
 #if defined(__SANITIZE_THREAD__)
     n--; /* TSan has a thread of its own */
 #elif defined(__has_feature)
@@ -210,21 +218,7 @@ static long threads_of_process(void)
     n--;
 #endif
 #endif
-    return n;
-}
-
-/* Whether the process has a thread that conc does not know: it may call conc later and wake us. A
- * thread of ours that has just ended is seen for a moment longer, so a surplus must last. */
-static bool strangers(void)
-{
-    for (int i = 0; i < 100; i++) {
-        if (threads_of_process() <= atomic_load(&threads))
-            return false;
-        sleep_a_millisecond();
-        if (atomic_load(&awake) > 0)
-            return true;
-    }
-    return true;
+    return dir ? n : LONG_MAX;
 }
 
 void conc_census_awake(void)
@@ -232,30 +226,64 @@ void conc_census_awake(void)
     atomic_fetch_add(&awake, 1);
 }
 
-void conc_census_asleep(void)
+bool conc_census_asleep(void)
 {
-    if (atomic_fetch_sub(&awake, 1) == 1 && conc_census_count() > 0 && !strangers())
+    return atomic_fetch_sub(&awake, 1) == 1;
+}
+
+bool conc_census_check_deadlock(void)
+{
+    /* A thread that conc does not know may call conc later and wake somebody. A thread that becomes
+     * known meanwhile is awake: so look at that last. */
+    if (conc_census_count() == 0)
+        return true;
+    bool strangers = threads_of_process() > atomic_load(&threads);
+    if (atomic_load(&awake) > 0)
+        return true;
+    if (!strangers)
         die("conc: all tasks are asleep – deadlock!", NULL, EXIT_DEADLOCK);
+    return false;
+}
+
+void conc_census_ends(void)
+{
+    if (!conc_census_asleep())
+        return;
+    /* A thread that has ended is seen for a moment longer: a surplus must last to count. */
+    int saved_errno = errno;
+    for (int i = 0; i < 100 && !conc_census_check_deadlock(); i++)
+        sleep_a_millisecond();
+    errno = saved_errno;
 }
 
 /* --- at exit ------------------------------------------------------------------------------------
  */
 
-static bool others_awake(void)
+/* How many tasks that conc started are left, but for the caller. A thread of the host program that
+ * has called conc is not ours to miss. */
+static size_t left_behind(void)
 {
-    return atomic_load(&awake) > 1;
+    const struct conc_task *self = conc_task_current();
+    size_t n = 0;
+    conc_lock_acquire(&lock);
+    for (const struct conc_task *task = first; task; task = task->census_next)
+        n += task->started && !task->service && task != self;
+    conc_lock_release(&lock);
+    return n;
 }
 
 void conc_census_check_leaks(void)
 {
-    /* A task counts its wait group down as its last act but one: it may still be on its way out. */
-    for (int i = 0; i < 200 && conc_census_count() > 1 && others_awake(); i++)
+    /* A task tells its owner of its end before it has left the census: it may be on its way out. */
+    int others = conc_task_current() ? 1 : 0;
+    for (int i = 0; i < 200 && left_behind() > 0 && atomic_load(&awake) > others; i++)
         sleep_a_millisecond();
-    size_t left = conc_census_count();
-    if (left <= 1)
+    size_t left = left_behind();
+    if (left == 0)
         return;
     char headline[96];
-    snprintf(headline, sizeof headline, "conc: the program ends and %zu task%s left – leak!",
-        left - 1, left == 2 ? " is" : "s are");
+    snprintf(headline, sizeof headline, "conc: the program ends and %zu task%s left – leak!", left,
+        left == 1 ? " is" : "s are");
+    fflush(NULL); /* exit would have done so */
     die(headline, conc_task_current(), EXIT_LEAK);
 }

@@ -35,11 +35,18 @@ void conc_census_add(struct conc_task *task);
 void conc_census_remove(struct conc_task *task);
 void conc_census_rename(struct conc_task *task, const char *name);
 
-/* One task more, or fewer, that is awake or will wake by itself (a deadline, a descriptor). When
- * the last one falls asleep, and no thread outside conc is there that could wake one, the deadlock
- * is reported and the process ends. */
+/* One task more, or fewer, that is awake or will wake by itself (a deadline, a descriptor). True:
+ * it was the last, and the caller must look for a deadlock, without any lock held. */
 void conc_census_awake(void);
-void conc_census_asleep(void);
+bool conc_census_asleep(void);
+
+/* Looks whether anything can still wake a task. If not, reports the deadlock and ends the process.
+ * False: all are asleep, but the process has threads that conc does not know, or that have just
+ * ended; look again later. True: somebody is awake. */
+bool conc_census_check_deadlock(void);
+
+/* Both for a task that does not fall asleep but ends. */
+void conc_census_ends(void);
 
 /* One thread more, or fewer, of which the census knows: to tell threads outside conc from ours. */
 void conc_census_thread_added(void);

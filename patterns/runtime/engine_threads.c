@@ -32,7 +32,7 @@
 
 struct thread_task {
     struct conc_task task;
-    pthread_t thread;      /* fixed after start; not for adopted threads */
+    pthread_t thread;      /* its own, from its begin; not for adopted threads */
     pthread_mutex_t mutex; /* guards the fields below */
     pthread_cond_t cond;
     bool token;
@@ -114,14 +114,15 @@ static void finish(void *arg)
     if (task->cleanups)
         conc_panic(task->started, "task %llu was ended by pthread_exit; use conc_task_exit",
             (unsigned long long)task->id);
-    current = NULL;
-    conc_census_thread_removed();
     conc_task_finish(task);
+    current = NULL;
+    conc_census_thread_removed(); /* last: until then it is no stranger */
 }
 
 static void *thread_main(void *arg)
 {
     struct conc_task *task = arg;
+    thread_task(task)->thread = pthread_self(); /* not by pthread_create, which may be later */
     current = task;
     sharpen_timers();
     pthread_cleanup_push(finish, task);
@@ -132,10 +133,13 @@ static void *thread_main(void *arg)
 
 static int threads_start(struct conc_task *task)
 {
+    int saved_errno = errno;
+    pthread_t known_to_itself;
     conc_census_thread_added();
-    int rc = pthread_create(&thread_task(task)->thread, NULL, thread_main, task);
+    int rc = pthread_create(&known_to_itself, NULL, thread_main, task);
     if (rc != 0)
         conc_census_thread_removed();
+    errno = saved_errno;
     return rc;
 }
 
@@ -153,10 +157,10 @@ static __attribute__((noreturn)) void threads_exit(struct conc_task *self)
 static void adopted_thread_ends(void *arg)
 {
     struct thread_task *t = arg;
+    conc_census_remove(&t->task);
+    conc_census_ends();
     current = NULL;
     conc_census_thread_removed();
-    conc_census_remove(&t->task);
-    conc_census_asleep();
     parker_destroy(t);
 }
 
@@ -199,27 +203,42 @@ static bool take_token(struct thread_task *t)
     return had;
 }
 
-/* Counts the task as asleep when nothing but an unpark can end its sleep. Under the mutex. The
- * token is not there: from here to unpark nobody counts for us. */
-static void count_asleep(struct thread_task *t)
+static int wait_until(struct thread_task *t, int64_t deadline_ns)
+{
+    struct timespec until = timespec_of(deadline_ns);
+    return pthread_cond_timedwait(&t->cond, &t->mutex, &until);
+}
+
+/* Sleeps until the token is there, counted as asleep: nothing but an unpark can end this sleep. Who
+ * is the last to fall asleep looks for a deadlock, and while there are threads that conc does not
+ * know goes on looking, ever less often. Under the mutex, which is released meanwhile. */
+static void sleep_for_token(struct thread_task *t)
 {
     t->asleep = true;
-    conc_census_asleep();
+    bool look = conc_census_asleep();
+    for (int64_t nap_ns = CONC_MS(1); look && !t->token;) {
+        pthread_mutex_unlock(&t->mutex);
+        look = !conc_census_check_deadlock();
+        pthread_mutex_lock(&t->mutex);
+        if (look && !t->token)
+            wait_until(t, conc_time_add(conc_engine_threads.now_ns(), nap_ns));
+        nap_ns = nap_ns < CONC_S(1) ? 2 * nap_ns : nap_ns;
+    }
+    while (!t->token)
+        pthread_cond_wait(&t->cond, &t->mutex);
 }
 
 static int threads_park(struct conc_task *self, struct conc_lock *held, int64_t deadline_ns)
 {
     struct thread_task *t = thread_task(self);
+    int rc = 0;
     if (held)
         conc_lock_release(held);
-    struct timespec until = timespec_of(deadline_ns);
-    int rc = 0;
     pthread_mutex_lock(&t->mutex);
     if (!t->token && deadline_ns == CONC_FOREVER)
-        count_asleep(t);
+        sleep_for_token(t);
     while (!t->token && rc == 0)
-        rc = deadline_ns == CONC_FOREVER ? pthread_cond_wait(&t->cond, &t->mutex)
-                                         : pthread_cond_timedwait(&t->cond, &t->mutex, &until);
+        rc = wait_until(t, deadline_ns);
     if (take_token(t))
         rc = 0;
     pthread_mutex_unlock(&t->mutex);
@@ -256,7 +275,7 @@ static int poll_both(int fd, short events, short *revents, int wake_fd, int64_t 
     struct pollfd fds[2] = {{.fd = fd, .events = events}, {.fd = wake_fd, .events = POLLIN}};
     struct timespec span;
     if (deadline_ns != CONC_FOREVER)
-        span = timespec_of(deadline_ns - threads_now_ns());
+        span = timespec_of(conc_time_add(deadline_ns, -threads_now_ns()));
     int n = ppoll(fds, 2, deadline_ns == CONC_FOREVER ? NULL : &span, NULL);
     if (n < 0)
         return errno == EINTR ? 0 : errno;
@@ -276,6 +295,11 @@ static int threads_park_fd(struct conc_task *self, struct conc_lock *held, int f
     if (held)
         conc_lock_release(held);
     *revents = 0;
+    if (deadline_ns <= threads_now_ns()) { /* only a look: nobody need be able to wake us */
+        int looked = poll_both(fd, events, revents, -1, deadline_ns);
+        errno = saved_errno;
+        return looked;
+    }
     if (t->wake_fd < 0)
         t->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int rc = t->wake_fd < 0 ? errno : 0;

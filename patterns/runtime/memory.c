@@ -37,17 +37,26 @@ bool conc_fault_start_now(void)
 
 void *conc_malloc(size_t size)
 {
-    return strike(&alloc_countdown) ? NULL : malloc(size);
+    int saved_errno = errno;
+    void *memory = strike(&alloc_countdown) ? NULL : malloc(size);
+    errno = saved_errno;
+    return memory;
 }
 
 void *conc_calloc(size_t count, size_t size)
 {
-    return strike(&alloc_countdown) ? NULL : calloc(count, size);
+    int saved_errno = errno;
+    void *memory = strike(&alloc_countdown) ? NULL : calloc(count, size);
+    errno = saved_errno;
+    return memory;
 }
 
 void *conc_realloc(void *old, size_t size)
 {
-    return strike(&alloc_countdown) ? NULL : realloc(old, size);
+    int saved_errno = errno;
+    void *memory = strike(&alloc_countdown) ? NULL : realloc(old, size);
+    errno = saved_errno;
+    return memory;
 }
 
 #else

@@ -18,6 +18,7 @@
  * malloc, and conc_fault_…_at returns -1.
  */
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -41,19 +42,29 @@ bool conc_fault_start_now(void);
 
 #else
 
+/* Failing is told by NULL alone: errno is left as it is, as everywhere in conc. */
 static inline void *conc_malloc(size_t size)
 {
-    return malloc(size);
+    int saved_errno = errno;
+    void *memory = malloc(size);
+    errno = saved_errno;
+    return memory;
 }
 
 static inline void *conc_calloc(size_t count, size_t size)
 {
-    return calloc(count, size);
+    int saved_errno = errno;
+    void *memory = calloc(count, size);
+    errno = saved_errno;
+    return memory;
 }
 
 static inline void *conc_realloc(void *old, size_t size)
 {
-    return realloc(old, size);
+    int saved_errno = errno;
+    void *memory = realloc(old, size);
+    errno = saved_errno;
+    return memory;
 }
 
 static inline bool conc_fault_start_now(void)

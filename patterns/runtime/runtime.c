@@ -16,7 +16,7 @@
 #include "runtime/timer_queue.h"
 #include "runtime/trace.h"
 
-static pid_t main_thread;
+static pid_t process; /* also the number of its main thread */
 
 static void list_tasks(int signal)
 {
@@ -30,8 +30,12 @@ static void list_tasks(int signal)
 static void at_exit(int status, void *unused)
 {
     (void)unused;
-    conc_trace_finish();
-    if (gettid() != main_thread)
+    if (getpid() != process)
+        return; /* a child made by fork: the tasks, and the trace, are its parent's */
+    int rc = conc_trace_finish();
+    if (rc != 0 && rc != EINVAL)
+        fprintf(stderr, "conc: the trace could not be written: %s\n", strerror(rc));
+    if (gettid() != process)
         return;
     if (status == 0)
         conc_census_check_leaks();
@@ -41,7 +45,8 @@ static void at_exit(int status, void *unused)
 
 static void init(void)
 {
-    main_thread = getpid();
+    process = getpid();
+    conc_engine(); /* chosen now: the list on SIGQUIT must not do it */
     on_exit(at_exit, NULL);
 
     struct sigaction old;
@@ -52,8 +57,17 @@ static void init(void)
     }
 
     const char *seed = getenv("CONC_SEED");
-    if (seed && *seed)
-        conc_random_seed(strtoull(seed, NULL, 0));
+    if (seed && *seed) {
+        char *end;
+        int saved_errno = errno;
+        errno = 0;
+        conc_random_seed(strtoull(seed, &end, 0));
+        if (*end != '\0' || errno != 0) {
+            fprintf(stderr, "conc: CONC_SEED: '%s' is not a number of 64 bits\n", seed);
+            _Exit(2);
+        }
+        errno = saved_errno;
+    }
 
     const char *trace = getenv("CONC_TRACE");
     if (trace && *trace) {

@@ -66,7 +66,7 @@ static int start(const struct order *order)
         if (order->handle)
             *order->handle = before;
         conc_census_remove(made);
-        conc_census_asleep();
+        conc_census_ends();
         conc_lock_destroy(&made->end_lock);
         engine->destroy(made);
     }
@@ -124,7 +124,7 @@ void conc_task_finish(struct conc_task *task)
         task->on_end(task);
     else
         wake_joiner(task);
-    conc_census_asleep(); /* last: whoever waits has been counted as awake by now */
+    conc_census_ends(); /* last: whoever waits has been counted as awake by now */
 }
 
 void conc_task_release(struct conc_task *task)
@@ -156,6 +156,8 @@ void conc_task_join_at(struct conc_task *task, const struct conc_site *site)
 void conc_task_exit(void)
 {
     struct conc_task *self = conc_task_self();
+    if (!self->started)
+        conc_panic(CONC_HERE, "conc_task_exit in a thread that conc did not start");
     while (self->cleanups) {
         struct conc_cleanup *newest = self->cleanups;
         self->cleanups = newest->next;
@@ -172,8 +174,8 @@ struct conc_task *conc_task_self(void)
         return self;
     conc_runtime_init();
     bool main_thread = atomic_load_explicit(&last_id, memory_order_relaxed) == 0;
-    /* Counted as awake before it is known as a thread of ours: in between, the others might all fall
-     * asleep and find no stranger left who could wake them. */
+    /* Counted as awake before it is known as a thread of ours: in between, the others might all
+     * fall asleep and find no stranger left who could wake them. */
     conc_census_awake();
     self = conc_thread_adopt();
     enroll(self, main_thread ? "main" : "thread", NULL);

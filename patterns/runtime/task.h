@@ -57,8 +57,8 @@ int conc_task_start_at(struct conc_task **task, void (*fn)(void *), void *arg, c
 void conc_task_join_at(struct conc_task *task, const struct conc_site *site);
 
 /* Ends the calling task at once, as Go's runtime.Goexit does: the cleanups pushed and not popped
- * are run, newest first, then the task has ended. On a thread that conc did not start it runs the
- * cleanups and ends that thread. */
+ * are run, newest first, then the task has ended. Only for tasks that conc started: in any other
+ * thread, main's in particular, it ends the program with a message. */
 _Noreturn void conc_task_exit(void);
 
 /* Lets other tasks run. Never waits for anything. */

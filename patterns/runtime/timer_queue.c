@@ -194,6 +194,8 @@ int conc_timer_arm(struct conc_timer_entry *entry, int64_t when_ns, int64_t peri
         rc = make_room();
     struct conc_task *wake = NULL;
     if (rc == 0) {
+        if (entry->place != 0) /* another task was faster: the last one counts */
+            remove_at(entry->place - 1);
         entry->when_ns = when_ns;
         entry->period_ns = period_ns;
         entry->fire = fire;
@@ -237,9 +239,11 @@ void conc_timer_queue_stop(void)
     if (wake)
         conc_unpark(service);
     conc_task_join(service);
+    while (queue.len > 0)
+        queue.heap[--queue.len]->place = 0; /* its owner may still disarm it */
     conc_free(queue.heap);
     queue.heap = NULL;
-    queue.len = queue.room = 0;
+    queue.room = 0;
     queue.state = NO_SERVICE;
     queue.stopping = false;
 }

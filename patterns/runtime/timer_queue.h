@@ -31,7 +31,7 @@ struct conc_timer_entry {
         .place = 0                                                                                 \
     }
 
-/* Arms the entry, which must not be armed, for when_ns, and with a period above 0 again every
+/* Arms the entry for when_ns (one that is armed is moved), and with a period above 0 again every
  * period_ns after that; periods missed altogether are skipped. The entry must stay valid until it
  * has fired or been disarmed. 0; ENOMEM or EAGAIN: not armed. */
 int conc_timer_arm(struct conc_timer_entry *entry, int64_t when_ns, int64_t period_ns,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +14,15 @@
 struct event {
     int64_t at_ns;
     uint64_t task;
-    uint64_t by; /* the task that recorded it */
+    uint64_t by;    /* the task that recorded it */
+    uint64_t order; /* of recording: two events may have the same time */
     const char *what;
     const struct conc_site *site;
     enum conc_trace_kind kind;
     char name[32]; /* of CONC_TRACE_START and CONC_TRACE_END */
 };
 
-enum { BLOCK_EVENTS = 512 };
+enum { BLOCK_EVENTS = 64 };
 
 struct block {
     struct block *next; /* older */
@@ -51,6 +53,9 @@ atomic_bool conc_trace_on;
 
 /* How many traces have been started: tells a thread that its buffer is of an older one. */
 static atomic_uint round_number;
+
+/* How many events have been recorded, in all traces. */
+static _Atomic(uint64_t) recorded;
 
 static _Thread_local struct buffer *own_buffer;
 static _Thread_local unsigned own_round;
@@ -109,6 +114,7 @@ void conc_trace_record(
     struct conc_task *self = conc_task_current();
     struct event event = {
         .at_ns = conc_now_ns(),
+        .order = atomic_fetch_add_explicit(&recorded, 1, memory_order_relaxed),
         .task = task->id,
         .by = self ? self->id : 0,
         .what = info ? info->what : NULL,
@@ -126,6 +132,8 @@ int conc_trace_start(const char *path)
 {
     if (!path)
         return EINVAL;
+    if (atomic_load(&conc_trace_on))
+        return EBUSY;
     int saved_errno = errno;
     size_t size = strlen(path) + sizeof ".part";
     char *copy = malloc(size);
@@ -181,7 +189,7 @@ static int by_task_and_time(const void *a, const void *b)
         return x->task < y->task ? -1 : 1;
     if (x->at_ns != y->at_ns)
         return x->at_ns < y->at_ns ? -1 : 1;
-    return (x->kind > y->kind) - (x->kind < y->kind);
+    return x->order < y->order ? -1 : 1;
 }
 
 static void write_string(FILE *file, const char *string)
@@ -199,17 +207,23 @@ static void write_string(FILE *file, const char *string)
     putc('"', file);
 }
 
-/* Chrome's unit is the microsecond. */
-static double us(int64_t ns)
+/* Chrome's unit is the microsecond. Not printed as floating point, which some locales write with a
+ * comma. */
+static void write_us(FILE *file, const char *key, int64_t ns)
 {
-    return (double)ns / 1000;
+    if (ns < 0)
+        ns = 0;
+    fprintf(file, "\"%s\":%" PRId64 ".%03d", key, ns / 1000, (int)(ns % 1000));
 }
 
 static void write_slice(
     FILE *file, const struct event *from, int64_t start_ns, int64_t end_ns, const char *what)
 {
-    fprintf(file, ",\n{\"ph\":\"X\",\"pid\":1,\"tid\":%llu,\"ts\":%.3f,\"dur\":%.3f,",
-        (unsigned long long)from->task, us(start_ns - trace.started_ns), us(end_ns - start_ns));
+    fprintf(file, ",\n{\"ph\":\"X\",\"pid\":1,\"tid\":%" PRIu64 ",", from->task);
+    write_us(file, "ts", start_ns - trace.started_ns);
+    putc(',', file);
+    write_us(file, "dur", end_ns - start_ns);
+    putc(',', file);
     if (!what) {
         fputs("\"cat\":\"run\",\"name\":\"run\"}", file);
         return;
@@ -271,11 +285,9 @@ static void write_task(FILE *file, const struct event *events, size_t n, int64_t
             since_ns = e->at_ns;
             break;
         case CONC_TRACE_WAKE:
-            fprintf(file,
-                ",\n{\"ph\":\"i\",\"s\":\"t\",\"pid\":1,\"tid\":%llu,\"ts\":%.3f,\"cat\":\"wake\","
-                "\"name\":\"wakes %llu\"}",
-                (unsigned long long)e->by, us(e->at_ns - trace.started_ns),
-                (unsigned long long)e->task);
+            fprintf(file, ",\n{\"ph\":\"i\",\"s\":\"t\",\"pid\":1,\"tid\":%" PRIu64 ",", e->by);
+            write_us(file, "ts", e->at_ns - trace.started_ns);
+            fprintf(file, ",\"cat\":\"wake\",\"name\":\"wakes %" PRIu64 "\"}", e->task);
             break;
         case CONC_TRACE_END:
             name = e->name;

@@ -107,6 +107,7 @@ static bool bad_element(const struct conc_chan *ch, const void *element)
     return !ch || (!element && ch->size > 0);
 }
 
+/* Waits when `site` is given. */
 int conc_chan_send_at(struct conc_chan *ch, const void *element, struct conc_context *ctx,
     const struct conc_site *site)
 {
@@ -115,7 +116,7 @@ int conc_chan_send_at(struct conc_chan *ch, const void *element, struct conc_con
     struct conc_wait_node *wake = NULL;
     conc_lock_acquire(&ch->lock);
     int rc = conc_chan_send_locked(ch, element, &wake);
-    if (rc == EAGAIN) {
+    if (rc == EAGAIN && site) {
         struct conc_wait_info info = {"to send to channel", ch, site};
         int result;
         rc = conc_wait_in(&ch->senders, (void *)(uintptr_t)element, &ch->lock, ctx, &info, &result);
@@ -129,15 +130,7 @@ int conc_chan_send_at(struct conc_chan *ch, const void *element, struct conc_con
 
 int conc_chan_try_send(struct conc_chan *ch, const void *element)
 {
-    if (bad_element(ch, element))
-        return EINVAL;
-    struct conc_wait_node *wake = NULL;
-    conc_lock_acquire(&ch->lock);
-    int rc = conc_chan_send_locked(ch, element, &wake);
-    conc_lock_release(&ch->lock);
-    if (wake)
-        conc_wait_node_unpark(wake);
-    return rc;
+    return conc_chan_send_at(ch, element, NULL, NULL);
 }
 
 /* --- receiving ----------------------------------------------------------------------------------

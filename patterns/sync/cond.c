@@ -36,8 +36,10 @@ int conc_cond_wait_at(struct conc_cond *cond, struct conc_mutex *mutex, struct c
         conc_wait_queue_remove(&node);
         conc_lock_release(&cond->lock);
     }
+    /* Asked before the mutex is taken: noticing a deadline may call after-callbacks. */
+    int rc = claimed < 0 ? conc_wait_error(claimed, ctx) : 0;
     conc_mutex_lock_at(mutex, NULL, site);
-    return claimed < 0 ? conc_wait_error(claimed, ctx) : 0;
+    return rc;
 }
 
 void conc_cond_signal(struct conc_cond *cond)

@@ -3,8 +3,13 @@
 
 #include "sync/context.h"
 
-/* States of an after-callback. */
-enum { ARMED, CALLING, CALLED, STOPPED };
+/* States of an after-callback. GATHERED: its context has ended, and it stands in the list of the
+ * task that ended it, to be called. */
+enum { STOPPED, ARMED, GATHERED, CALLING, CALLED };
+
+/* Guards every callback from GATHERED on: a list of gathered ones may hold records of many
+ * contexts, and each may still be stopped. Taken after the lock of a context. */
+static struct conc_lock afters_lock = CONC_LOCK_INIT;
 
 /* --- life ---------------------------------------------------------------------------------------
  */
@@ -81,7 +86,6 @@ void conc_context_with_value(
 
 void conc_context_destroy(struct conc_context *ctx)
 {
-    conc_context_cancel(ctx);
     conc_lock_acquire(&ctx->lock);
     const char *left = ctx->children       ? "children"
                        : ctx->waiters.head ? "waiters"
@@ -97,17 +101,25 @@ void conc_context_destroy(struct conc_context *ctx)
 /* --- being done ---------------------------------------------------------------------------------
  */
 
-static void unlink_after(struct conc_context_after *after)
+static void link_after(struct conc_context_after **list, struct conc_context_after *after)
 {
-    struct conc_context *ctx = after->ctx;
-    *(after->prev ? &after->prev->next : &ctx->afters) = after->next;
+    after->next = *list;
+    after->link = list;
     if (after->next)
-        after->next->prev = after->prev;
+        after->next->link = &after->next;
+    *list = after;
 }
 
-/* Ends one context, whose lock is held: claims its waiters, takes its callbacks. */
+static void unlink_after(struct conc_context_after *after)
+{
+    *after->link = after->next;
+    if (after->next)
+        after->next->link = after->link;
+}
+
+/* Ends one context, whose lock is held: claims its waiters, gathers its callbacks. */
 static void end_one(struct conc_context *ctx, int error, int cause,
-    struct conc_wait_node ***waiters, struct conc_context_after ***afters)
+    struct conc_wait_node ***waiters, struct conc_context_after **afters)
 {
     if (atomic_load(&ctx->error) != 0)
         return;
@@ -116,24 +128,38 @@ static void end_one(struct conc_context *ctx, int error, int cause,
     **waiters = conc_wait_queue_claim_all(&ctx->waiters);
     while (**waiters)
         *waiters = &(**waiters)->next;
-    **afters = ctx->afters;
-    for (struct conc_context_after *a = ctx->afters; a; a = a->next) {
-        a->state = CALLING;
-        a->runner = conc_task_self();
-        *afters = &a->next;
+    conc_lock_acquire(&afters_lock);
+    while (ctx->afters) {
+        struct conc_context_after *after = ctx->afters;
+        unlink_after(after);
+        link_after(afters, after);
+        after->state = GATHERED;
     }
-    ctx->afters = NULL;
+    conc_lock_release(&afters_lock);
 }
 
-static void call(struct conc_context_after *after)
+/* Calls the gathered callbacks, those first that were gathered last: from the leaves to the root.
+ */
+static void call_gathered(struct conc_context_after **afters)
 {
-    struct conc_context *ctx = after->ctx;
-    after->fn(after->arg);
-    conc_lock_acquire(&ctx->lock);
-    after->state = CALLED; /* the record is the owner's again once we let go of the lock */
-    struct conc_wait_node *stoppers = conc_wait_queue_claim_all(&after->stoppers);
-    conc_lock_release(&ctx->lock);
-    conc_wait_list_unpark(stoppers);
+    for (;;) {
+        conc_lock_acquire(&afters_lock);
+        struct conc_context_after *after = *afters;
+        if (after) {
+            unlink_after(after);
+            after->state = CALLING;
+            after->runner = conc_task_self();
+        }
+        conc_lock_release(&afters_lock);
+        if (!after)
+            return;
+        after->fn(after->arg);
+        conc_lock_acquire(&afters_lock);
+        after->state = CALLED; /* the record is its owner's again once we let go of the lock */
+        struct conc_wait_node *stoppers = conc_wait_queue_claim_all(&after->stoppers);
+        conc_lock_release(&afters_lock);
+        conc_wait_list_unpark(stoppers);
+    }
 }
 
 /*
@@ -146,13 +172,12 @@ static void end_tree(struct conc_context *ctx, int error, int cause)
     struct conc_wait_node *waiters = NULL;
     struct conc_wait_node **waiters_end = &waiters;
     struct conc_context_after *afters = NULL;
-    struct conc_context_after **afters_end = &afters;
     int64_t now_ns = 0; /* read when first needed */
 
     struct conc_context *at = ctx;
     conc_lock_acquire(&at->lock);
     bool fresh = atomic_load(&at->error) == 0; /* not done before: neither is the tree below */
-    end_one(at, error, cause, &waiters_end, &afters_end);
+    end_one(at, error, cause, &waiters_end, &afters);
     struct conc_context *child = fresh ? at->children : NULL;
     for (;;) {
         if (child) {
@@ -164,7 +189,7 @@ static void end_tree(struct conc_context *ctx, int error, int cause)
                 now_ns = conc_now_ns();
             bool passed = child->deadline_ns != CONC_FOREVER && child->deadline_ns <= now_ns;
             end_one(child, passed ? ETIMEDOUT : error, passed ? ETIMEDOUT : cause, &waiters_end,
-                &afters_end);
+                &afters);
             at = child;
             child = fresh ? at->children : NULL;
             continue;
@@ -179,11 +204,7 @@ static void end_tree(struct conc_context *ctx, int error, int cause)
         conc_lock_release(&done->lock);
     }
     conc_wait_list_unpark(waiters);
-    while (afters) {
-        struct conc_context_after *next = afters->next; /* the owner's once called */
-        call(afters);
-        afters = next;
-    }
+    call_gathered(&afters);
 }
 
 void conc_context_cancel_cause(struct conc_context *ctx, int cause)
@@ -202,6 +223,11 @@ int conc_context_error(struct conc_context *ctx)
     if (!ctx)
         return 0;
     int error = atomic_load_explicit(&ctx->error, memory_order_acquire);
+#if CONC_LOCK_PTHREAD
+    /* Helgrind and DRD do not see that the load orders anything; the lock tells them. */
+    conc_lock_acquire(&ctx->lock);
+    conc_lock_release(&ctx->lock);
+#endif
     if (error != 0 || ctx->deadline_ns == CONC_FOREVER || conc_now_ns() < ctx->deadline_ns)
         return error;
     /* The deadline is that of the highest context which has it: the whole tree below is done. */
@@ -283,44 +309,43 @@ int conc_context_after(
 {
     if (!after || !ctx || !fn)
         return EINVAL;
-    *after = (struct conc_context_after){.ctx = ctx, .fn = fn, .arg = arg, .state = ARMED};
+    *after = (struct conc_context_after){.ctx = ctx, .fn = fn, .arg = arg, .state = STOPPED};
     if (ctx->deadline_ns != CONC_FOREVER && conc_context_error(ctx) == 0) {
         int rc = conc_timer_arm(&after->deadline, ctx->deadline_ns, 0, deadline_comes, ctx);
         if (rc != 0)
             return rc;
     }
+    struct conc_context_after *at_once = NULL;
     conc_lock_acquire(&ctx->lock);
-    bool done = atomic_load(&ctx->error) != 0;
-    if (done) {
-        after->state = CALLING;
-        after->runner = conc_task_self();
+    if (atomic_load(&ctx->error) == 0) {
+        link_after(&ctx->afters, after);
+        after->state = ARMED;
     } else {
-        after->next = ctx->afters;
-        if (ctx->afters)
-            ctx->afters->prev = after;
-        ctx->afters = after;
+        link_after(&at_once, after);
+        after->state = GATHERED;
     }
     conc_lock_release(&ctx->lock);
-    if (done)
-        call(after);
+    call_gathered(&at_once);
     return 0;
 }
 
 bool conc_context_after_stop(struct conc_context_after *after)
 {
+    struct conc_task *self = conc_task_self();
     conc_timer_disarm(&after->deadline);
     struct conc_context *ctx = after->ctx;
     struct conc_wait_info info = {"for the callback of context", ctx, CONC_HERE};
     conc_lock_acquire(&ctx->lock);
-    bool stopped = after->state == ARMED;
-    if (stopped) {
+    conc_lock_acquire(&afters_lock);
+    if (after->state == ARMED || after->state == GATHERED) {
         unlink_after(after);
         after->state = STOPPED;
     }
-    bool wait = after->state == CALLING && after->runner != conc_task_self();
-    if (wait)
-        conc_wait_in(&after->stoppers, NULL, &ctx->lock, NULL, &info, NULL);
+    bool stopped = after->state == STOPPED;
+    conc_lock_release(&ctx->lock);
+    if (after->state == CALLING && after->runner != self)
+        conc_wait_in(&after->stoppers, NULL, &afters_lock, NULL, &info, NULL);
     else
-        conc_lock_release(&ctx->lock);
+        conc_lock_release(&afters_lock);
     return stopped;
 }

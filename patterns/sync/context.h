@@ -66,16 +66,17 @@ void conc_context_with_value(
     struct conc_context *ctx, struct conc_context *parent, const void *key, void *value);
 
 /* Cancels the context, if it is not done, and everything below it. Every wait below has been woken
- * with ECANCELED, and every after-callback has run, when it returns. Does not wait for the tasks
- * to leave: join them. The first cancel keeps its cause; conc_context_cancel gives ECANCELED. */
+ * with ECANCELED, and every after-callback has run, when it returns (if another task is cancelling
+ * the same tree at this moment, the tree is done, and that task does the waking). Does not wait for
+ * the tasks to leave: join them. The first cancel keeps its cause; conc_context_cancel gives
+ * ECANCELED. */
 void conc_context_cancel(struct conc_context *ctx);
 
 /* The same with a cause: any error code that is not 0 (0 is taken as ECANCELED). */
 void conc_context_cancel_cause(struct conc_context *ctx, int cause);
 
-/* Cancels the context, takes it out of its parent and ends its life. Nobody may be using it any
- * more and its children must have been destroyed; a child that is left ends the program with a
- * message. */
+/* Takes the context out of its parent and ends its life. Nobody may be using it any more: children,
+ * waiters or after-callbacks that are left end the program with a message. */
 void conc_context_destroy(struct conc_context *ctx);
 
 /* 0 while the context is not done, then for ever ECANCELED (cancelled) or ETIMEDOUT (its deadline
@@ -106,14 +107,15 @@ int conc_context_wait_at(struct conc_context *ctx, const struct conc_site *site)
 /* A callback that runs when a context is done (context.AfterFunc). The record is the caller's and
  * must stay valid until it has been stopped. */
 struct conc_context_after {
-    struct conc_context *ctx;         /* fixed */
-    void (*fn)(void *);               /* fixed */
-    void *arg;                        /* fixed */
-    struct conc_context_after *next;  /* under the context's lock */
-    struct conc_context_after *prev;  /* under the context's lock */
-    int state;                        /* under the context's lock */
-    struct conc_task *runner;         /* under the context's lock */
-    struct conc_wait_queue stoppers;  /* under the context's lock */
+    struct conc_context *ctx; /* fixed */
+    void (*fn)(void *);       /* fixed */
+    void *arg;                /* fixed */
+    /* Under the context's lock; from the end of the context on under that of all callbacks. */
+    struct conc_context_after *next;
+    struct conc_context_after **link; /* what points to this record */
+    int state;
+    struct conc_task *runner;
+    struct conc_wait_queue stoppers;
     struct conc_timer_entry deadline; /* armed where the context has a deadline */
 };
 
@@ -129,8 +131,9 @@ int conc_context_after(
     struct conc_context_after *after, struct conc_context *ctx, void (*fn)(void *), void *arg);
 
 /* Takes the callback back: true when it has not been called and never will be. Otherwise it has
- * been, and has returned (waits for it, unless called from the callback itself). May be called
- * again. Must be called before the context is destroyed. */
+ * been, and has returned (waits for it, unless called from the callback itself, whose record must
+ * stay valid until it has returned). May be called again, with the same answer. Must be called
+ * before the context is destroyed. */
 bool conc_context_after_stop(struct conc_context_after *after);
 
 /* For the implementation of waits: puts a waiter's node into the context's queue, unless the

@@ -14,7 +14,8 @@ struct conc_context;
  * a context that is done. Reading or writing is the caller's; use a non-blocking descriptor, for
  * another task may be faster. The descriptor must stay open until the call returns.
  *
- * 0: ready. ECANCELED, ETIMEDOUT: the context's end. EBADF: fd is not open; EINVAL: events is 0.
+ * 0: ready. ECANCELED, ETIMEDOUT: the context's end. EBADF: fd is not open; EINVAL:
+ * events is 0; EMFILE, ENFILE, ENOMEM: no descriptor, or no memory, for being woken by a cancel.
  */
 #define conc_fd_wait(fd, events, ctx) conc_fd_wait_at((fd), (events), (ctx), CONC_HERE)
 int conc_fd_wait_at(int fd, short events, struct conc_context *ctx, const struct conc_site *site);

@@ -45,8 +45,11 @@ int conc_mutex_lock_at(
     struct conc_task *self = conc_task_self();
     struct conc_wait_info info = {"to lock mutex", mutex, site};
     int64_t since_ns = 0; /* of the first wait */
+    bool woken = false;
     for (;;) {
         conc_lock_acquire(&mutex->lock);
+        if (woken)
+            mutex->waking = false;
         if (!mutex->owner) {
             mutex->owner = self;
             conc_lock_release(&mutex->lock);
@@ -57,7 +60,7 @@ int conc_mutex_lock_at(
         struct conc_waiter waiter;
         struct conc_wait_node node;
         conc_waiter_init(&waiter);
-        if (since_ns == 0) {
+        if (!woken) {
             since_ns = conc_now_ns();
             conc_wait_queue_push(&mutex->waiters, &node, &waiter, 0, &since_ns);
         } else {
@@ -72,7 +75,8 @@ int conc_mutex_lock_at(
         }
         if (node.result == YOURS)
             return 0;
-        /* Woken to compete. If we lose, the winner's unlock wakes us, at the front, again. */
+        woken =
+            true; /* to compete. If we lose, the winner's unlock wakes us, at the front, again. */
     }
 }
 
@@ -84,13 +88,14 @@ void conc_mutex_unlock_at(struct conc_mutex *mutex, const struct conc_site *site
         conc_panic(site, mutex->owner ? "a task unlocks a mutex that another task holds"
                                       : "a task unlocks a mutex that is not locked");
     mutex->owner = NULL;
-    struct conc_wait_node *next = conc_wait_queue_claim(&mutex->waiters);
-    if (next) {
+    /* While one is on its way to compete, waking another would only make two lose. */
+    struct conc_wait_node *next = mutex->waking ? NULL : conc_wait_queue_claim(&mutex->waiters);
+    if (next && conc_now_ns() - *(const int64_t *)next->data >= HANDOFF_NS) {
+        next->result = YOURS;
+        mutex->owner = next->waiter->task;
+    } else if (next) {
         next->result = COMPETE;
-        if (conc_now_ns() - *(const int64_t *)next->data >= HANDOFF_NS) {
-            next->result = YOURS;
-            mutex->owner = next->waiter->task;
-        }
+        mutex->waking = true;
     }
     conc_lock_release(&mutex->lock);
     if (next)

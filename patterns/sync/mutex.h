@@ -12,9 +12,9 @@
  *   balance += amount;
  *   conc_mutex_unlock(&mutex);
  *
- * Waiters are woken in the order in which they came. A running task may overtake one that is just
- * waking up (it saves a switch per lock), until that one has waited for a millisecond: then the
- * mutex is handed to it. The rule is that of Go's mutex.
+ * Waiters are woken in the order in which they came, one at a time. A running task may overtake one
+ * that is just waking up (it saves a switch per lock), until that one has waited for a millisecond:
+ * then the mutex is handed to it. The rule is that of Go's mutex.
  */
 
 #include "sync/waiter.h"
@@ -22,6 +22,7 @@
 struct conc_mutex {
     struct conc_lock lock;   /* guards the fields below */
     struct conc_task *owner; /* NULL: free */
+    bool waking;             /* a waiter was woken to compete and has not done so yet */
     struct conc_wait_queue waiters;
 };
 
