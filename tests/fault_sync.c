@@ -96,7 +96,6 @@ static void wait_for_it(struct state *s)
 {
     unit_ok(conc_wait_group_wait(&s->group, NULL));
     ck_assert_int_eq(s->ran, 1);
-    conc_wait_group_destroy(&s->group);
 }
 
 static int register_after(struct state *s)
@@ -169,6 +168,7 @@ static int fail_each(const struct call *call, long (*fault_at)(long), int code)
         if (!reached) {
             ck_assert_msg(rc == 0, "%s: %d without a fault", call->name, rc);
             call->undo(&s);
+            conc_wait_group_destroy(&s.group);
             return (int)k - 1;
         }
         ck_assert_msg(rc == code, "%s, fault %ld: %s", call->name, k, strerror(rc));
@@ -177,6 +177,7 @@ static int fail_each(const struct call *call, long (*fault_at)(long), int code)
         /* Repeated on the spot it works. */
         unit_ok(call->make(&s));
         call->undo(&s);
+        conc_wait_group_destroy(&s.group);
         ck_assert_uint_eq(conc_census_count(), tasks);
         ck_assert_msg(k < 100, "%s: no end of faults", call->name);
     }
@@ -194,10 +195,12 @@ static int fail_first(const struct call *call, long (*fault_at)(long), int code)
         if (fault_at(0) > 0) {
             unit_ok(rc);
             call->undo(&s);
+            conc_wait_group_destroy(&s.group);
             return (int)k - 1;
         }
         ck_assert_msg(rc == code, "%s, fault %ld: %s", call->name, k, strerror(rc));
         ck_assert_msg(s.out == &untouched, "%s, fault %ld: the result was touched", call->name, k);
+        conc_wait_group_destroy(&s.group);
     }
 }
 

@@ -64,9 +64,9 @@ static int line_of(const char *name)
 static void run(int (*program)(void *), int exit_code)
 {
     unit_child_run(&child, program, NULL, NULL);
-    /* Valgrind finds fault with a death while a lock is held, and puts its own exit code in place.
-     */
-    if (RUNNING_ON_VALGRIND && exit_code != 0)
+    /* A program that dies with tasks has not freed them: memcheck says so, with an exit code of its
+     * own. */
+    if (RUNNING_ON_VALGRIND && child.exit_code == 99)
         return;
     ck_assert_msg(child.exit_code == exit_code, "exit code %d, signal %d, not %d; stderr: %s",
         child.exit_code, child.signal, exit_code, child.err);
@@ -563,7 +563,8 @@ START_TEST(a_task_is_left)
 {
     int code = 0;
     unit_child_run(&child, leaks, &code, NULL);
-    ck_assert_msg(child.exit_code == EXIT_LEAK, "exit code %d: %s", child.exit_code, child.err);
+    ck_assert_msg(child.exit_code == EXIT_LEAK || RUNNING_ON_VALGRIND, "exit code %d: %s",
+        child.exit_code, child.err);
     expect("conc: ");
     expect("leak!\n");
     expect_line("  task 2 taker, started at ", "taker starts", "in leave_one");
@@ -578,7 +579,8 @@ START_TEST(exit_code_is_kept)
 {
     for (int code = 1; code < 256; code += 61) {
         unit_child_run(&child, leaks, &code, NULL);
-        ck_assert_int_eq(child.exit_code, code);
+        if (!RUNNING_ON_VALGRIND)
+            ck_assert_int_eq(child.exit_code, code);
         ck_assert_ptr_null(strstr(child.err, "leak!"));
     }
 }

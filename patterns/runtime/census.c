@@ -188,6 +188,7 @@ static _Noreturn void die(const char *headline, const struct conc_task *left_out
     flush_line(&text, STDERR_FILENO);
     conc_lock_acquire(&lock);
     print_all_but(left_out, STDERR_FILENO);
+    conc_lock_release(&lock);
     _exit(code);
 }
 

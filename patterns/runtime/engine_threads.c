@@ -161,6 +161,7 @@ static void adopted_thread_ends(void *arg)
     conc_census_ends();
     current = NULL;
     conc_census_thread_removed();
+    conc_lock_destroy(&t->task.end_lock);
     parker_destroy(t);
 }
 

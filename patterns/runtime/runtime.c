@@ -81,11 +81,11 @@ void conc_runtime_init(void)
 {
     /* Not pthread_once: Helgrind does not see the order that it makes. */
     static struct conc_lock lock = CONC_LOCK_INIT;
-    static bool done;
+    static bool begun;
     conc_lock_acquire(&lock);
-    if (!done) {
-        done = true;
-        init();
-    }
+    bool first = !begun;
+    begun = true;
     conc_lock_release(&lock);
+    if (first)
+        init();
 }
