@@ -302,13 +302,18 @@ END_TEST
 
 START_TEST(engine_names)
 {
-    ck_assert_str_eq(conc_engine_name(), "threads");
+    const char *wish = getenv("CONC_ENGINE");
+    const char *name = wish && *wish ? wish : "threads";
+    bool threads = strcmp(name, "threads") == 0;
+    ck_assert_str_eq(conc_engine_name(), name);
     ck_assert_ptr_nonnull(strstr(conc_engine_names(), "threads"));
+    ck_assert_ptr_nonnull(strstr(conc_engine_names(), "fibers"));
     unit_rc(conc_engine_select("no such engine"), EINVAL);
     unit_rc(conc_engine_select(NULL), EINVAL);
     unit_rc(conc_engine_select(""), EINVAL);
-    unit_ok(conc_engine_select("threads"));
-    ck_assert_ptr_eq(conc_engine(), &conc_engine_threads);
+    unit_ok(conc_engine_select(name));
+    unit_rc(conc_engine_select(threads ? "fibers" : "threads"), EBUSY);
+    ck_assert_ptr_eq(conc_engine(), threads ? &conc_engine_threads : &conc_engine_fibers);
 }
 END_TEST
 

@@ -43,7 +43,8 @@ void conc_census_remove(struct conc_task *task)
 void conc_census_rename(struct conc_task *task, const char *name)
 {
     conc_lock_acquire(&lock);
-    snprintf(task->name, sizeof task->name, "%s", name);
+    snprintf(task->own_name, sizeof task->own_name, "%s", name);
+    atomic_store(&task->name, task->own_name);
     conc_lock_release(&lock);
 }
 
@@ -52,7 +53,8 @@ size_t conc_census_count(void)
     conc_lock_acquire(&lock);
     size_t count = listed;
     conc_lock_release(&lock);
-    return count;
+    const struct conc_engine *engine = conc_engine();
+    return count + (engine->tasks ? engine->tasks(NULL, NULL) : 0);
 }
 
 void conc_census_thread_added(void)
@@ -120,7 +122,7 @@ static void print_task(const struct conc_task *task, int64_t now_ns, int fd)
     put(&text, "  task ");
     put_number(&text, task->id, 10);
     put(&text, " ");
-    put(&text, task->name);
+    put(&text, atomic_load(&task->name));
     if (task->started) {
         put(&text, ", started at ");
         put_site(&text, task->started);
@@ -142,7 +144,8 @@ static void print_task(const struct conc_task *task, int64_t now_ns, int fd)
             put(&text, ", at ");
             put_site(&text, site);
         }
-        int64_t ns = now_ns - atomic_load_explicit(&task->wait_since, memory_order_relaxed);
+        int64_t since = atomic_load_explicit(&task->wait_since, memory_order_relaxed);
+        int64_t ns = since ? now_ns - since : 0;
         uint64_t tenths = ns > 0 ? (uint64_t)ns / 100000000 : 0;
         put(&text, ", for ");
         put_number(&text, tenths / 10, 10);
@@ -153,6 +156,19 @@ static void print_task(const struct conc_task *task, int64_t now_ns, int fd)
     flush_line(&text, fd);
 }
 
+struct listing {
+    const struct conc_task *left_out;
+    int64_t now_ns;
+    int fd;
+};
+
+static void print_listed(const struct conc_task *task, void *arg)
+{
+    const struct listing *listing = arg;
+    if (task != listing->left_out)
+        print_task(task, listing->now_ns, listing->fd);
+}
+
 /* Under the lock. */
 static void print_all_but(const struct conc_task *left_out, int fd)
 {
@@ -160,6 +176,9 @@ static void print_all_but(const struct conc_task *left_out, int fd)
     for (const struct conc_task *task = first; task; task = task->census_next)
         if (!task->service && task != left_out)
             print_task(task, now_ns, fd);
+    struct listing listing = {left_out, now_ns, fd};
+    if (conc_engine()->tasks)
+        conc_engine()->tasks(print_listed, &listing);
 }
 
 void conc_census_print(int fd)
@@ -262,14 +281,21 @@ void conc_census_ends(void)
 
 /* How many tasks that conc started are left, but for the caller. A thread of the host program that
  * has called conc is not ours to miss. */
+static void count_if_left(const struct conc_task *task, void *arg)
+{
+    size_t *n = arg;
+    *n += task->started && !task->service && task != conc_task_current();
+}
+
 static size_t left_behind(void)
 {
-    const struct conc_task *self = conc_task_current();
     size_t n = 0;
     conc_lock_acquire(&lock);
     for (const struct conc_task *task = first; task; task = task->census_next)
-        n += task->started && !task->service && task != self;
+        count_if_left(task, &n);
     conc_lock_release(&lock);
+    if (conc_engine()->tasks)
+        conc_engine()->tasks(count_if_left, &n);
     return n;
 }
 

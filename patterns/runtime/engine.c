@@ -9,7 +9,7 @@
 #include "runtime/engine.h"
 #include "runtime/trace.h"
 
-static const struct conc_engine *const engines[] = {&conc_engine_threads};
+static const struct conc_engine *const engines[] = {&conc_engine_threads, &conc_engine_fibers};
 
 enum { ENGINES = sizeof engines / sizeof *engines };
 
@@ -64,7 +64,7 @@ const char *conc_engine_name(void)
 
 const char *conc_engine_names(void)
 {
-    return "threads";
+    return "threads, fibers";
 }
 
 int64_t conc_now_ns(void)
@@ -82,45 +82,35 @@ void conc_blocking(void (*fn)(void *), void *arg)
     conc_task_self()->engine->blocking(fn, arg);
 }
 
-/* The census reads these fields while we write them. Helgrind and DRD take a locked exchange for a
- * read, and a plain store for a race. */
-#if CONC_LOCK_PTHREAD
-#define NOTE(field, value, order) ((void)atomic_exchange(field, value))
-#else
-#define NOTE(field, value, order) atomic_store_explicit(field, value, order)
-#endif
-
-static struct conc_task *fall_asleep(const struct conc_wait_info *info)
+struct conc_task *conc_fall_asleep(const struct conc_wait_info *info)
 {
     struct conc_task *self = conc_task_self();
-    NOTE(&self->wait_object, info->object, memory_order_relaxed);
-    NOTE(&self->wait_site, info->site, memory_order_relaxed);
-    NOTE(&self->wait_since, self->engine->now_ns(), memory_order_relaxed);
-    NOTE(&self->wait_what, info->what, memory_order_release);
+    CONC_NOTE(&self->wait_object, info->object, memory_order_relaxed);
+    CONC_NOTE(&self->wait_site, info->site, memory_order_relaxed);
+    CONC_NOTE(&self->wait_what, info->what, memory_order_release);
     conc_trace(CONC_TRACE_BLOCK, self, info);
     return self;
 }
 
-static void wake_up(struct conc_task *self)
+void conc_wake_up_traced(struct conc_task *self)
 {
-    NOTE(&self->wait_what, NULL, memory_order_relaxed);
-    conc_trace(CONC_TRACE_RUN, self, NULL);
+    conc_trace_record(CONC_TRACE_RUN, self, NULL);
 }
 
 int conc_park(struct conc_lock *held, int64_t deadline_ns, const struct conc_wait_info *info)
 {
-    struct conc_task *self = fall_asleep(info);
-    int rc = self->engine->park(self, held, deadline_ns);
-    wake_up(self);
+    struct conc_task *self = conc_fall_asleep(info);
+    int rc = self->engine->park(self, held, deadline_ns, false);
+    conc_wake_up(self);
     return rc;
 }
 
 int conc_park_fd(struct conc_lock *held, int fd, short events, short *revents, int64_t deadline_ns,
     const struct conc_wait_info *info)
 {
-    struct conc_task *self = fall_asleep(info);
+    struct conc_task *self = conc_fall_asleep(info);
     int rc = self->engine->park_fd(self, held, fd, events, revents, deadline_ns);
-    wake_up(self);
+    conc_wake_up(self);
     return rc;
 }
 

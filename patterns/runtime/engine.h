@@ -19,6 +19,7 @@
 
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "runtime/lock.h"
@@ -40,7 +41,8 @@ struct conc_task {
     const struct conc_site *started;  /* fixed; NULL for a thread that conc did not start */
     uint64_t id;                      /* fixed */
     bool service;                     /* fixed: belongs to the runtime, no leak, not listed */
-    char name[32];                    /* owner's, under the census lock */
+    _Atomic(const char *) name;       /* a string that lives as long as the task, or own_name */
+    char own_name[32];                /* owner's, until the task has a name of its own */
     uint64_t random;                  /* owner's only */
     struct conc_cleanup *cleanups;    /* owner's only */
 
@@ -88,7 +90,7 @@ struct conc_engine {
 
     /* Releases `held` (may be NULL), then sleeps until unparked: 0, and the token is taken; or
      * until the clock reaches deadline_ns: ETIMEDOUT, and a token may still come. */
-    int (*park)(struct conc_task *self, struct conc_lock *held, int64_t deadline_ns);
+    int (*park)(struct conc_task *self, struct conc_lock *held, int64_t deadline_ns, bool sole);
 
     /* Gives a task its token and makes it run. Any thread may call it. The task may end, and be
      * freed, before this returns; nothing of it is touched after the token is visible. */
@@ -102,9 +104,17 @@ struct conc_engine {
     void (*yield)(void);
     int64_t (*now_ns)(void);
     void (*blocking)(void (*fn)(void *), void *arg);
+
+    /* NULL: the census keeps the list of this engine's tasks and counts those awake. Else the
+     * engine does both itself, and this calls visit (unless NULL) for each live task and returns
+     * their number. */
+    size_t (*tasks)(void (*visit)(const struct conc_task *task, void *arg), void *arg);
 };
 
 extern const struct conc_engine conc_engine_threads;
+extern const struct conc_engine conc_engine_fibers;
+struct conc_task *conc_fibers_adopt_main(void);
+void conc_fibers_stop(void);
 
 /* Chooses the engine for this process by name, before anything else of conc is called. 0; EINVAL:
  * no engine of that name; EBUSY: another engine already runs. Without it CONC_ENGINE decides, else
@@ -166,5 +176,34 @@ void conc_runtime_init(void);
 /* Prints "conc: FILE:LINE: MESSAGE" for a programming error, and aborts. */
 _Noreturn void conc_panic(const struct conc_site *site, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* For the three kinds of park: what a sleeping task shows, and that it has woken. */
+struct conc_task *conc_fall_asleep(const struct conc_wait_info *info);
+void conc_wake_up_traced(struct conc_task *self);
+extern atomic_bool conc_trace_on;
+
+/* The census reads these fields while we write them. Helgrind and DRD take a locked exchange for a
+ * read, and a plain store for a race. */
+#if CONC_LOCK_PTHREAD
+#define CONC_NOTE(field, value, order) ((void)atomic_exchange(field, value))
+#else
+#define CONC_NOTE(field, value, order) atomic_store_explicit(field, value, order)
+#endif
+
+static inline void conc_wake_up(struct conc_task *self)
+{
+    CONC_NOTE(&self->wait_what, NULL, memory_order_relaxed);
+    if (__builtin_expect(atomic_load_explicit(&conc_trace_on, memory_order_relaxed), 0))
+        conc_wake_up_traced(self);
+}
+
+/* Parks without a deadline where only a holder of `held` can unpark: spares the engine a race.
+ * Inline, for each return behind a switch of stacks is mispredicted. */
+static inline void conc_park_sole(struct conc_lock *held, const struct conc_wait_info *info)
+{
+    struct conc_task *self = conc_fall_asleep(info);
+    self->engine->park(self, held, INT64_MAX, true);
+    conc_wake_up(self);
+}
 
 #endif

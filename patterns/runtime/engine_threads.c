@@ -52,12 +52,13 @@ static struct thread_task *thread_task(struct conc_task *task)
     return (struct thread_task *)task; /* the task is its first member */
 }
 
-struct conc_task *conc_task_current(void)
+/* Not for TSan to see: the fibers of one worker share this thread-local, one after the other. */
+__attribute__((no_sanitize("thread"))) struct conc_task *conc_task_current(void)
 {
     return current;
 }
 
-void conc_task_set_current(struct conc_task *task)
+__attribute__((no_sanitize("thread"))) void conc_task_set_current(struct conc_task *task)
 {
     current = task;
 }
@@ -186,6 +187,13 @@ struct conc_task *conc_thread_adopt(void)
     return &t->task;
 }
 
+static int64_t threads_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return CONC_S(now.tv_sec) + now.tv_nsec;
+}
+
 /* --- sleep --------------------------------------------------------------------------------------
  */
 
@@ -229,8 +237,11 @@ static void sleep_for_token(struct thread_task *t)
         pthread_cond_wait(&t->cond, &t->mutex);
 }
 
-static int threads_park(struct conc_task *self, struct conc_lock *held, int64_t deadline_ns)
+static int threads_park(
+    struct conc_task *self, struct conc_lock *held, int64_t deadline_ns, bool sole)
 {
+    (void)sole;
+    CONC_NOTE(&self->wait_since, threads_now_ns(), memory_order_relaxed);
     struct thread_task *t = thread_task(self);
     int rc = 0;
     if (held)
@@ -261,13 +272,6 @@ static void threads_unpark(struct conc_task *task)
     else
         pthread_cond_signal(&t->cond);
     pthread_mutex_unlock(&t->mutex);
-}
-
-static int64_t threads_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return CONC_S(now.tv_sec) + now.tv_nsec;
 }
 
 /* One call of poll(2) on the descriptor and the eventfd: 0, ETIMEDOUT, or its error. */

@@ -35,6 +35,11 @@ bool conc_fault_start_now(void)
     return strike(&start_countdown);
 }
 
+bool conc_fault_alloc_now(void)
+{
+    return strike(&alloc_countdown);
+}
+
 void *conc_malloc(size_t size)
 {
     int saved_errno = errno;

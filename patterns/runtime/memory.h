@@ -40,6 +40,9 @@ void *conc_calloc(size_t count, size_t size);
 void *conc_realloc(void *old, size_t size);
 bool conc_fault_start_now(void);
 
+/* Counts an allocation that an engine makes by its own means: true when it is to fail. */
+bool conc_fault_alloc_now(void);
+
 #else
 
 /* Failing is told by NULL alone: errno is left as it is, as everywhere in conc. */
@@ -68,6 +71,11 @@ static inline void *conc_realloc(void *old, size_t size)
 }
 
 static inline bool conc_fault_start_now(void)
+{
+    return false;
+}
+
+static inline bool conc_fault_alloc_now(void)
 {
     return false;
 }

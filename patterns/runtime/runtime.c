@@ -41,6 +41,8 @@ static void at_exit(int status, void *unused)
         conc_census_check_leaks();
     if (conc_census_count() <= 1) /* else somebody may still use it */
         conc_timer_queue_stop();
+    if (conc_engine() == &conc_engine_fibers && conc_census_count() <= 1)
+        conc_fibers_stop();
 }
 
 static void init(void)

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime/census.h"
 #include "runtime/clock.h"
@@ -15,14 +17,25 @@
 
 static _Atomic(uint64_t) last_id;
 
+/* Numbers are drawn by the block, one for each thread: one shared number for all would be a cache
+ * line that every start fights for. */
+static __attribute__((noinline, no_sanitize("thread"))) uint64_t next_id(uint64_t block)
+{
+    static _Thread_local uint64_t next, end;
+    if (next == end) {
+        next = atomic_fetch_add_explicit(&last_id, block, memory_order_relaxed) + 1;
+        end = next + block;
+    }
+    return next++;
+}
+
 /* What every task begins with, whatever carries it. */
 static void enroll(struct conc_task *task, const char *name, const struct conc_site *site)
 {
     task->started = site;
-    task->id = atomic_fetch_add_explicit(&last_id, 1, memory_order_relaxed) + 1;
-    snprintf(task->name, sizeof task->name, "%s", name);
+    task->id = next_id(task->engine->tasks ? 64 : 1);
+    atomic_store_explicit(&task->name, name, memory_order_relaxed);
     conc_lock_init(&task->end_lock);
-    conc_census_add(task);
 }
 
 /* What start needs to know, and does with it before the task runs. */
@@ -56,7 +69,10 @@ static int start(const struct order *order)
     made->on_end = order->on_end;
     made->owner = order->owner;
     enroll(made, order->name, order->site);
-    conc_census_awake();
+    if (!engine->tasks) {
+        conc_census_add(made);
+        conc_census_awake();
+    }
     conc_trace(CONC_TRACE_START, made, NULL);
     struct conc_task *before = order->handle ? *order->handle : NULL;
     if (order->handle)
@@ -65,8 +81,10 @@ static int start(const struct order *order)
     if (rc != 0) {
         if (order->handle)
             *order->handle = before;
-        conc_census_remove(made);
-        conc_census_ends();
+        if (!engine->tasks) {
+            conc_census_remove(made);
+            conc_census_ends();
+        }
         conc_lock_destroy(&made->end_lock);
         engine->destroy(made);
     }
@@ -119,12 +137,15 @@ static void wake_joiner(struct conc_task *task)
 void conc_task_finish(struct conc_task *task)
 {
     conc_trace(CONC_TRACE_END, task, NULL);
-    conc_census_remove(task);
+    bool counted = !task->engine->tasks;
+    if (counted)
+        conc_census_remove(task);
     if (task->on_end)
         task->on_end(task);
     else
         wake_joiner(task);
-    conc_census_ends(); /* last: whoever waits has been counted as awake by now */
+    if (counted)
+        conc_census_ends(); /* last: whoever waits has been counted as awake by now */
 }
 
 void conc_task_release(struct conc_task *task)
@@ -146,7 +167,7 @@ void conc_task_join_at(struct conc_task *task, const struct conc_site *site)
     if (!task->ended) {
         struct conc_wait_info info = {"for the end of task", task, site};
         task->joiner = self;
-        conc_park(&task->end_lock, CONC_FOREVER, &info);
+        conc_park_sole(&task->end_lock, &info);
     } else {
         conc_lock_release(&task->end_lock);
     }
@@ -174,11 +195,14 @@ struct conc_task *conc_task_self(void)
         return self;
     conc_runtime_init();
     bool main_thread = atomic_load_explicit(&last_id, memory_order_relaxed) == 0;
+    bool fiber = conc_engine() == &conc_engine_fibers && gettid() == getpid();
     /* Counted as awake before it is known as a thread of ours: in between, the others might all
      * fall asleep and find no stranger left who could wake them. */
-    conc_census_awake();
-    self = conc_thread_adopt();
+    if (!fiber)
+        conc_census_awake();
+    self = fiber ? conc_fibers_adopt_main() : conc_thread_adopt();
     enroll(self, main_thread ? "main" : "thread", NULL);
+    conc_census_add(self);
     conc_task_set_current(self);
     return self;
 }
@@ -190,7 +214,7 @@ uint64_t conc_task_id(const struct conc_task *task)
 
 void conc_task_set_name(const char *format, ...)
 {
-    char name[sizeof((struct conc_task *)0)->name];
+    char name[sizeof((struct conc_task *)0)->own_name];
     va_list args;
     va_start(args, format);
     vsnprintf(name, sizeof name, format, args);

@@ -107,7 +107,8 @@ static void fire_earliest(int64_t now_ns)
     }
     queue.firing = entry;
     conc_lock_release(&queue.lock);
-    fire(arg); /* the entry may be gone afterwards */
+    fire(arg);    /* the entry may be gone afterwards */
+    conc_yield(); /* callbacks without end must not keep the others from running */
     conc_lock_acquire(&queue.lock);
     queue.firing = NULL;
     struct stopper *stoppers = queue.stoppers;

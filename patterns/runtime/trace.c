@@ -122,7 +122,7 @@ void conc_trace_record(
         .kind = kind,
     };
     if (kind == CONC_TRACE_START || kind == CONC_TRACE_END)
-        memcpy(event.name, task->name, sizeof event.name);
+        snprintf(event.name, sizeof event.name, "%s", atomic_load(&task->name));
     struct buffer *buffer = buffer_of_thread();
     if (buffer)
         append(buffer, &event);

@@ -24,7 +24,7 @@ int conc_cond_wait_at(struct conc_cond *cond, struct conc_mutex *mutex, struct c
     struct conc_wait_info info = {"on condition", cond, site};
     struct conc_waiter waiter;
     struct conc_wait_node node;
-    conc_waiter_init(&waiter);
+    conc_waiter_init(&waiter, false);
     /* In the queue first, then unlock: who takes the mutex next and signals finds us. */
     conc_lock_acquire(&cond->lock);
     conc_wait_queue_push(&cond->waiters, &node, &waiter, 0, NULL);

@@ -291,7 +291,7 @@ int conc_context_wait_at(struct conc_context *ctx, const struct conc_site *site)
     if (error != 0)
         return error;
     struct conc_waiter waiter;
-    conc_waiter_init(&waiter);
+    conc_waiter_init(&waiter, false);
     struct conc_wait_info info = {"for the end of context", ctx, site};
     return conc_wait_error(conc_wait(&waiter, NULL, ctx, &info), ctx);
 }

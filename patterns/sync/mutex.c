@@ -59,7 +59,7 @@ int conc_mutex_lock_at(
             conc_panic(site, "a task locks a mutex that it holds");
         struct conc_waiter waiter;
         struct conc_wait_node node;
-        conc_waiter_init(&waiter);
+        conc_waiter_init(&waiter, !ctx);
         if (!woken) {
             since_ns = conc_now_ns();
             conc_wait_queue_push(&mutex->waiters, &node, &waiter, 0, &since_ns);

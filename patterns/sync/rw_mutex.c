@@ -80,7 +80,7 @@ static int lock(struct conc_rw_mutex *rw, bool write, struct conc_context *ctx,
         conc_panic(info->site, "a task locks a read-write mutex that it holds for writing");
     struct conc_waiter waiter;
     struct conc_wait_node node;
-    conc_waiter_init(&waiter);
+    conc_waiter_init(&waiter, !ctx);
     conc_wait_queue_push(&rw->waiters, &node, &waiter, 0, write ? &wants_to_write : &wants_to_read);
     int claimed = conc_wait(&waiter, &rw->lock, ctx, info);
     if (claimed >= 0)

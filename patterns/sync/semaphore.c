@@ -67,7 +67,7 @@ int conc_semaphore_acquire_at(struct conc_semaphore *semaphore, int64_t n, struc
     struct conc_wait_info info = {"for permits of semaphore", semaphore, site};
     struct conc_waiter waiter;
     struct conc_wait_node node;
-    conc_waiter_init(&waiter);
+    conc_waiter_init(&waiter, !ctx);
     conc_wait_queue_push(&semaphore->waiters, &node, &waiter, 0, &n);
     int claimed = conc_wait(&waiter, &semaphore->lock, ctx, &info);
     if (claimed >= 0)

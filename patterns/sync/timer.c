@@ -23,7 +23,7 @@ int conc_sleep_until_at(int64_t deadline_ns, struct conc_context *ctx, const str
     struct conc_context alarm;
     struct conc_waiter waiter;
     conc_context_with_deadline(&alarm, ctx, deadline_ns);
-    conc_waiter_init(&waiter);
+    conc_waiter_init(&waiter, false);
     conc_wait(&waiter, NULL, &alarm, &info);
     conc_context_destroy(&alarm);
     return conc_now_ns() >= deadline_ns ? 0 : conc_context_error(ctx);

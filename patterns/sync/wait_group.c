@@ -40,11 +40,13 @@ void conc_wait_group_destroy(struct conc_wait_group *group)
     conc_lock_destroy(&group->lock);
 }
 
-/* Changes the count; with it, atomically, hands over a task that has run. */
-static void add(
+/* Changes the count; with it, in one step, hands over a task that has run, or takes those that
+ * have. */
+static struct conc_task *add(
     struct conc_wait_group *group, int64_t n, struct conc_task *ended, const struct conc_site *site)
 {
     struct conc_wait_node *waiters = NULL;
+    struct conc_task *taken = NULL;
     int64_t count;
     conc_lock_acquire(&group->lock);
     if (__builtin_add_overflow(group->count, n, &count) || count < 0)
@@ -53,16 +55,19 @@ static void add(
     if (ended) {
         ended->next_ended = group->ended;
         group->ended = ended;
+    } else if (n > 0) {
+        taken = take_ended(group);
     }
     if (count == 0)
         waiters = conc_wait_queue_claim_all(&group->waiters);
     conc_lock_release(&group->lock);
     conc_wait_list_unpark(waiters);
+    return taken;
 }
 
 void conc_wait_group_add_at(struct conc_wait_group *group, int64_t n, const struct conc_site *site)
 {
-    add(group, n, NULL, site);
+    join_all(add(group, n, NULL, site));
 }
 
 static void task_ended(struct conc_task *task)
@@ -73,17 +78,11 @@ static void task_ended(struct conc_task *task)
 int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), void *arg,
     const char *name, const struct conc_site *site)
 {
-    add(group, 1, NULL, site);
+    join_all(add(group, 1, NULL, site));
     int rc = conc_task_start_owned(fn, arg, name, task_ended, group, site);
-    if (rc != 0) {
+    if (rc != 0)
         add(group, -1, NULL, site);
-        return rc;
-    }
-    conc_lock_acquire(&group->lock);
-    struct conc_task *ended = take_ended(group);
-    conc_lock_release(&group->lock);
-    join_all(ended);
-    return 0;
+    return rc;
 }
 
 /* Waits when `site` is given. */

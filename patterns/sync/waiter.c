@@ -80,7 +80,7 @@ static bool claim(struct conc_waiter *waiter, int as)
     return atomic_compare_exchange_strong(&waiter->claim, &unclaimed, as);
 }
 
-int conc_wait(struct conc_waiter *waiter, struct conc_lock *held, struct conc_context *ctx,
+int conc_wait_shared(struct conc_waiter *waiter, struct conc_lock *held, struct conc_context *ctx,
     const struct conc_wait_info *info)
 {
     struct conc_wait_node node = {.queue = NULL};
@@ -106,21 +106,11 @@ int conc_wait_error(int claim, struct conc_context *ctx)
     return error == 0 && claim == CONC_CLAIM_DEADLINE ? ETIMEDOUT : error;
 }
 
-int conc_wait_in(struct conc_wait_queue *queue, void *data, struct conc_lock *held,
-    struct conc_context *ctx, const struct conc_wait_info *info, int *result)
+int conc_wait_gives_up(
+    struct conc_wait_node *node, int claim, struct conc_lock *held, struct conc_context *ctx)
 {
-    struct conc_waiter waiter;
-    struct conc_wait_node node;
-    conc_waiter_init(&waiter);
-    conc_wait_queue_push(queue, &node, &waiter, 0, data);
-    int claimed = conc_wait(&waiter, held, ctx, info);
-    if (claimed < 0) {
-        conc_lock_acquire(held);
-        conc_wait_queue_remove(&node);
-        conc_lock_release(held);
-        return conc_wait_error(claimed, ctx);
-    }
-    if (result)
-        *result = node.result;
-    return 0;
+    conc_lock_acquire(held);
+    conc_wait_queue_remove(node);
+    conc_lock_release(held);
+    return conc_wait_error(claim, ctx);
 }

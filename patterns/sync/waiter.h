@@ -42,6 +42,7 @@ enum {
 
 struct conc_waiter {
     struct conc_task *task; /* fixed: who waits */
+    bool sole;              /* fixed: in one queue, parked under its lock: claims need no race */
     atomic_int claim;       /* from CONC_UNCLAIMED once to the claimer */
 };
 
@@ -63,8 +64,11 @@ struct conc_wait_queue {
     struct conc_wait_node *tail;
 };
 
-static inline void conc_waiter_init(struct conc_waiter *waiter)
+/* `sole` promises that the waiter will be in one queue only, wait without a context, and park with
+ * the lock of that queue. Then whoever holds the lock claims it by a plain store. */
+static inline void conc_waiter_init(struct conc_waiter *waiter, bool sole)
 {
+    waiter->sole = sole;
     waiter->task = conc_task_self();
     atomic_init(&waiter->claim, CONC_UNCLAIMED);
 }
@@ -83,6 +87,10 @@ void conc_wait_queue_remove(struct conc_wait_node *node);
 /* Claims a node's waiter: true when the caller is the one who must now unpark it. */
 static inline bool conc_wait_node_claim(struct conc_wait_node *node)
 {
+    if (node->waiter->sole) {
+        atomic_store_explicit(&node->waiter->claim, node->index, memory_order_relaxed);
+        return true;
+    }
     int unclaimed = CONC_UNCLAIMED;
     return atomic_compare_exchange_strong(&node->waiter->claim, &unclaimed, node->index);
 }
@@ -110,18 +118,42 @@ static inline void conc_wait_node_unpark(struct conc_wait_node *node)
  * released. On CONC_CLAIM_CONTEXT and CONC_CLAIM_DEADLINE the caller still has to take its nodes
  * out of the queues; conc_wait_error gives the code to return.
  */
-int conc_wait(struct conc_waiter *waiter, struct conc_lock *held, struct conc_context *ctx,
+int conc_wait_shared(struct conc_waiter *waiter, struct conc_lock *held, struct conc_context *ctx,
     const struct conc_wait_info *info);
+static inline int conc_wait(struct conc_waiter *waiter, struct conc_lock *held,
+    struct conc_context *ctx, const struct conc_wait_info *info)
+{
+    if (!waiter->sole)
+        return conc_wait_shared(waiter, held, ctx, info);
+    conc_park_sole(held, info);
+    return atomic_load_explicit(&waiter->claim, memory_order_relaxed);
+}
 
 /* The error code of a wait that ended by its context: ECANCELED or ETIMEDOUT. */
 int conc_wait_error(int claim, struct conc_context *ctx);
+
+/* What remains to be done when a wait in one queue has ended by its context. The error. */
+int conc_wait_gives_up(
+    struct conc_wait_node *node, int claim, struct conc_lock *held, struct conc_context *ctx);
 
 /*
  * The whole of a wait in one queue: queues the caller with `data`, waits, and after a cancel or a
  * deadline takes itself out of the queue again, for which it takes `held` again and releases it.
  * 0: claimed by a waker, *result (may be NULL) is what the waker left in the node; else the error.
  */
-int conc_wait_in(struct conc_wait_queue *queue, void *data, struct conc_lock *held,
-    struct conc_context *ctx, const struct conc_wait_info *info, int *result);
+static inline int conc_wait_in(struct conc_wait_queue *queue, void *data, struct conc_lock *held,
+    struct conc_context *ctx, const struct conc_wait_info *info, int *result)
+{
+    struct conc_waiter waiter;
+    struct conc_wait_node node;
+    conc_waiter_init(&waiter, !ctx);
+    conc_wait_queue_push(queue, &node, &waiter, 0, data);
+    int claim = conc_wait(&waiter, held, ctx, info);
+    if (claim < 0)
+        return conc_wait_gives_up(&node, claim, held, ctx);
+    if (result)
+        *result = node.result;
+    return 0;
+}
 
 #endif

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "runtime/fiber_stack.h"
+#include "runtime/fiber_tools.h"
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#endif
+
+/* Slabs that get guards by mprotect: two mappings a stack, and half of the kernel's limit for
+ * others. */
+enum { GUARDED_SLABS = 32768 / 2 / CONC_STACKS_A_SLAB };
+
+#if CONC_TSAN || CONC_ASAN
+enum { DEFAULT_KIB = 256 };
+#else
+enum { DEFAULT_KIB = 64 };
+#endif
+
+static size_t page_size(void)
+{
+    static atomic_size_t size;
+    size_t n = atomic_load_explicit(&size, memory_order_relaxed);
+    if (n == 0) {
+        n = (size_t)sysconf(_SC_PAGESIZE);
+        atomic_store_explicit(&size, n, memory_order_relaxed);
+    }
+    return n;
+}
+
+size_t conc_fiber_stack_size(void)
+{
+    static atomic_size_t size;
+    size_t n = atomic_load_explicit(&size, memory_order_relaxed);
+    if (n == 0) {
+        const char *wish = getenv("CONC_STACK");
+        unsigned long kib = wish ? strtoul(wish, NULL, 10) : 0;
+        if (kib < 16 || kib > 1024 * 1024)
+            kib = DEFAULT_KIB;
+        n = (kib * 1024 + page_size() - 1) / page_size() * page_size();
+        atomic_store_explicit(&size, n, memory_order_relaxed);
+    }
+    return n;
+}
+
+char *conc_fiber_slab_map(void)
+{
+    static atomic_bool no_markers;
+    static atomic_int slabs;
+    size_t stack = conc_fiber_stack_size();
+    size_t size = stack * CONC_STACKS_A_SLAB;
+    char *slab = mmap(NULL, size, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (slab == MAP_FAILED)
+        return NULL;
+    madvise(slab, size, MADV_NOHUGEPAGE); /* a huge page would make every stack cost 2 MiB */
+    bool real = atomic_fetch_add(&slabs, 1) < GUARDED_SLABS;
+    for (size_t i = 0; i < CONC_STACKS_A_SLAB; i++) {
+        char *guard = slab + i * stack;
+        if (!atomic_load(&no_markers) && madvise(guard, page_size(), MADV_GUARD_INSTALL) == 0)
+            continue;
+        atomic_store(&no_markers, true);
+        if (real)
+            mprotect(guard, page_size(), PROT_NONE);
+    }
+    return slab;
+}
+
+bool conc_fiber_in_guard(const char *slab, const void *address, size_t *stack)
+{
+    size_t size = conc_fiber_stack_size();
+    uintptr_t offset = (uintptr_t)address - (uintptr_t)slab;
+    if (offset >= size * CONC_STACKS_A_SLAB || offset % size >= page_size())
+        return false;
+    *stack = offset / size;
+    return true;
+}

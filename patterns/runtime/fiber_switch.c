@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdint.h>
+
+#include "runtime/fiber_switch.h"
+
+#if defined(__x86_64__)
+
+/* Where a new context begins: prepare has left arg and entry on the stack. */
+__asm__(".text\n"
+        ".type conc_fiber_begin,@function\n"
+        "conc_fiber_begin:\n"
+        "    .cfi_startproc\n"
+        "    .cfi_undefined rip\n"
+        "    popq %rdi\n"
+        "    popq %rax\n"
+        "    xorl %ebp, %ebp\n" /* the end of the chain of frames */
+        "    callq *%rax\n"
+        "    ud2\n"
+        "    .cfi_endproc\n"
+        ".size conc_fiber_begin,.-conc_fiber_begin\n");
+
+void conc_fiber_begin(void);
+
+void conc_fiber_prepare(
+    struct conc_fiber_context *context, void *bottom, void *top, void (*entry)(void *), void *arg)
+{
+    (void)bottom;
+    uintptr_t *sp = top;
+    *--sp = 0; /* top is aligned to 16: so is the stack at the call, */
+    *--sp = 0; /* when the three below are popped */
+    *--sp = (uintptr_t)entry;
+    *--sp = (uintptr_t)arg;
+    *--sp = (uintptr_t)conc_fiber_begin;
+    context->sp = sp;
+}
+
+#elif defined(__aarch64__)
+
+/* AAPCS64: x19 to x29, the link register and d8 to d15 belong to the caller. */
+__asm__(".text\n"
+        ".globl conc_fiber_switch\n"
+        ".type conc_fiber_switch,%function\n"
+        ".p2align 4\n"
+        "conc_fiber_switch:\n"
+        "    sub sp, sp, #160\n"
+        "    stp x19, x20, [sp, #0]\n"
+        "    stp x21, x22, [sp, #16]\n"
+        "    stp x23, x24, [sp, #32]\n"
+        "    stp x25, x26, [sp, #48]\n"
+        "    stp x27, x28, [sp, #64]\n"
+        "    stp x29, x30, [sp, #80]\n"
+        "    stp d8, d9, [sp, #96]\n"
+        "    stp d10, d11, [sp, #112]\n"
+        "    stp d12, d13, [sp, #128]\n"
+        "    stp d14, d15, [sp, #144]\n"
+        "    mov x9, sp\n"
+        "    str x9, [x0]\n"
+        "    ldr x9, [x1]\n"
+        "    mov sp, x9\n"
+        "    ldp x19, x20, [sp, #0]\n"
+        "    ldp x21, x22, [sp, #16]\n"
+        "    ldp x23, x24, [sp, #32]\n"
+        "    ldp x25, x26, [sp, #48]\n"
+        "    ldp x27, x28, [sp, #64]\n"
+        "    ldp x29, x30, [sp, #80]\n"
+        "    ldp d8, d9, [sp, #96]\n"
+        "    ldp d10, d11, [sp, #112]\n"
+        "    ldp d12, d13, [sp, #128]\n"
+        "    ldp d14, d15, [sp, #144]\n"
+        "    add sp, sp, #160\n"
+        "    ret\n"
+        ".size conc_fiber_switch,.-conc_fiber_switch\n"
+        ".type conc_fiber_begin,%function\n"
+        "conc_fiber_begin:\n"
+        "    mov x0, x20\n"
+        "    blr x19\n"
+        "    brk #1\n"
+        ".size conc_fiber_begin,.-conc_fiber_begin\n");
+
+void conc_fiber_begin(void);
+
+void conc_fiber_prepare(
+    struct conc_fiber_context *context, void *bottom, void *top, void (*entry)(void *), void *arg)
+{
+    (void)bottom;
+    uintptr_t *sp = (uintptr_t *)top - 20;
+    for (int i = 0; i < 20; i++)
+        sp[i] = 0;
+    sp[0] = (uintptr_t)entry;             /* x19 */
+    sp[1] = (uintptr_t)arg;               /* x20 */
+    sp[11] = (uintptr_t)conc_fiber_begin; /* x30, the link register */
+    context->sp = sp;
+}
+
+#else
+
+/* Anywhere else: ucontext, which swaps the signal mask by a system call at every switch. The
+ * records live at the top of the stacks. */
+
+#include <stdlib.h>
+#include <ucontext.h>
+
+static void begin(unsigned hi_entry, unsigned lo_entry, unsigned hi_arg, unsigned lo_arg)
+{
+    uintptr_t entry = (uintptr_t)(((uint64_t)hi_entry << 32) | lo_entry);
+    uintptr_t arg = (uintptr_t)(((uint64_t)hi_arg << 32) | lo_arg);
+    ((void (*)(void *))entry)((void *)arg);
+    abort();
+}
+
+void conc_fiber_prepare(
+    struct conc_fiber_context *context, void *bottom, void *top, void (*entry)(void *), void *arg)
+{
+    ucontext_t *record = (ucontext_t *)top - 1;
+    getcontext(record);
+    record->uc_stack.ss_sp = bottom;
+    record->uc_stack.ss_size = (size_t)((char *)record - (char *)bottom);
+    record->uc_link = NULL;
+    uint64_t e = (uintptr_t)entry, a = (uintptr_t)arg;
+    makecontext(record, (void (*)(void))begin, 4, (unsigned)(e >> 32), (unsigned)e,
+        (unsigned)(a >> 32), (unsigned)a);
+    context->sp = record;
+}
+
+void conc_fiber_switch(struct conc_fiber_context *from, const struct conc_fiber_context *to)
+{
+    ucontext_t here;
+    const ucontext_t *there = to->sp;
+    from->sp = &here;
+    swapcontext(&here, there);
+}
+
+#endif
