@@ -78,7 +78,8 @@ static void watch(void *arg)
 /* Undoes what create has done so far, in the order that loses no signal. */
 static void undo(struct conc_shutdown *shutdown)
 {
-    for (size_t i = 0; i < shutdown->n; i++)
+    /* Backwards: of a signal that was named twice, the second handler saved is our own. */
+    for (size_t i = shutdown->n; i-- > 0;)
         sigaction(shutdown->signals[i].signal, &shutdown->signals[i].before, NULL);
     /* A handler may just have begun on another thread. It counts itself first and looks for the
      * pipe then; we take the pipe away and look at the count then: one of us sees the other. */
@@ -220,5 +221,6 @@ int conc_shutdown_pool_at(struct conc_worker_pool *pool, int64_t limit_ns,
         };
     bool nothing_left =
         at_end.completed == at_limit.completed && at_end.cancelled == at_first.cancelled;
-    return nothing_left ? 0 : rc;
+    /* The wait may have found the pool idle because its parent's end had emptied it. */
+    return nothing_left ? 0 : rc != 0 ? rc : ETIMEDOUT;
 }

@@ -124,11 +124,13 @@ int conc_timeout_create(struct conc_timeout **runner, size_t limit)
 /* Counts one more, unless that is one too many. */
 static bool admit(struct conc_timeout *runner)
 {
-    size_t before = atomic_fetch_add(&runner->running, 1);
-    if (runner->limit == 0 || before < runner->limit)
-        return true;
-    atomic_fetch_sub(&runner->running, 1);
-    return false;
+    /* In one step: a refused call must not hold a place, be it for a moment. */
+    size_t running = atomic_load(&runner->running);
+    do {
+        if (runner->limit > 0 && running >= runner->limit)
+            return false;
+    } while (!atomic_compare_exchange_weak(&runner->running, &running, running + 1));
+    return true;
 }
 
 static int start(struct record **record, struct conc_timeout *runner,
