@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "retry.h"
+#include "runtime/task.h"
 #include "runtime/clock.h"
 #include "runtime/random.h"
 #include "sync/context.h"
@@ -82,6 +83,11 @@ static int64_t draw(int64_t bound, uint64_t *sequence)
 /* --- retry --------------------------------------------------------------------------------------
  */
 
+static void end_limit(void *limit)
+{
+    conc_context_destroy(limit);
+}
+
 static int attempt(
     const struct conc_retry_policy *policy, conc_retry_fn *fn, void *arg, struct conc_context *ctx)
 {
@@ -89,8 +95,12 @@ static int attempt(
         return fn(arg, ctx);
     struct conc_context limit;
     conc_context_with_timeout(&limit, ctx, policy->attempt_ns);
+    /* As a cleanup: a function that ends its task must not leave this frame in its parent's tree.
+     */
+    struct conc_cleanup cleanup;
+    conc_cleanup_push(&cleanup, end_limit, &limit);
     int rc = fn(arg, &limit);
-    conc_context_destroy(&limit);
+    conc_cleanup_pop(&cleanup, true);
     return rc;
 }
 

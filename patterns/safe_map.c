@@ -48,7 +48,7 @@ struct shard {
 struct conc_safe_map {
     enum conc_safe_map_kind kind;
     size_t shard_count; /* a power of two */
-    uint64_t seed;      /* so that nobody can choose keys that collide */
+    uint64_t seed;      /* makes the order of a map differ from the next one's */
     void (*drop)(void *value);
     void *(*share)(void *value);
     void *memory;

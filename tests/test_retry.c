@@ -350,9 +350,36 @@ START_TEST(shared_budget)
 }
 END_TEST
 
+static int ends_its_task(void *arg, struct conc_context *ctx)
+{
+    (void)arg;
+    (void)ctx;
+    conc_task_exit();
+}
+
+static void retry_that_exits(void *parent)
+{
+    struct conc_retry_policy policy = {.attempts = 3, .attempt_ns = CONC_S(10)};
+    conc_retry(&policy, ends_its_task, NULL, NULL, parent);
+}
+
+/* The context of the attempt leaves the tree of its parent: else destroying that one would end the
+ * program. */
+START_TEST(attempt_that_ends_its_task)
+{
+    struct conc_context parent;
+    struct conc_task *task;
+    conc_context_with_cancel(&parent, NULL);
+    unit_ok(conc_task_start(&task, retry_that_exits, &parent));
+    conc_task_join(task);
+    conc_context_cancel(&parent);
+    conc_context_destroy(&parent);
+}
+END_TEST
+
 int main(void)
 {
     return unit_main("retry", succeeds, gives_up, bad_arguments, bounds, jitter, context_matrix,
         done_before_or_within, no_wait_in_vain, time_limit_of_an_attempt, budget_of_one_task,
-        shared_budget);
+        shared_budget, attempt_that_ends_its_task);
 }
