@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Runs at install time. Copies the headers below CONC_HEADER_ROOTS to CONC_HEADER_DESTINATION and turns
 # #include "name.h" into #include <conc/name.h>. What only libconc's own sources share is called
-# something_internal.h and stays at home.
+# something_internal.h or runtime/fiber_something.h and stays at home.
 
 set(destination ${CONC_HEADER_DESTINATION})
 if(NOT IS_ABSOLUTE "${destination}")
@@ -10,7 +10,7 @@ endif()
 
 foreach(root IN LISTS CONC_HEADER_ROOTS)
     file(GLOB headers RELATIVE ${root} ${root}/*.h ${root}/sync/*.h ${root}/runtime/*.h)
-    list(FILTER headers EXCLUDE REGEX "_internal[.]h$")
+    list(FILTER headers EXCLUDE REGEX "(_internal|^runtime/fiber_[a-z]+)[.]h$")
     foreach(header IN LISTS headers)
         file(READ ${root}/${header} text)
         string(REGEX REPLACE "(#[ \t]*include[ \t]+)\"([^\"\n]+)\"" "\\1<conc/\\2>" text "${text}")

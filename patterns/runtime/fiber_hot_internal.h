@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONC_RUNTIME_FIBER_HOT_INTERNAL_H
+#define CONC_RUNTIME_FIBER_HOT_INTERNAL_H
+
+/*
+ * The hot path of the fibers engine: the queues of a worker, making ready, picking the next, the
+ * switch. Inline, for engine_fibers.c and fiber_sched.c: a few nanoseconds are all it takes, and
+ * every call more would show.
+ *
+ * The worker's own queue is touched by its owner a thousand times for each theft, so its lock is
+ * biased: the owner enters by plain stores, and a thief makes every core pass a barrier
+ * (membarrier(2)) before it looks whether the owner is inside.
+ */
+
+#include <errno.h>
+
+#include "runtime/clock.h"
+#include "runtime/fiber_internal.h"
+#include "runtime/fiber_tools.h"
+
+/* --- queues --------------------------------------------------------------------------------------
+ */
+
+static inline void queue_push(struct queue *queue, struct fiber *fiber)
+{
+    fiber->next = NULL;
+    *(queue->tail ? &queue->tail->next : &queue->head) = fiber;
+    queue->tail = fiber;
+    size_t len = atomic_load_explicit(&queue->len, memory_order_relaxed);
+    atomic_store_explicit(&queue->len, len + 1, memory_order_relaxed);
+}
+
+static inline struct fiber *queue_pop(struct queue *queue)
+{
+    struct fiber *fiber = queue->head;
+    if (!fiber)
+        return NULL;
+    queue->head = fiber->next;
+    if (!queue->head)
+        queue->tail = NULL;
+    size_t len = atomic_load_explicit(&queue->len, memory_order_relaxed);
+    atomic_store_explicit(&queue->len, len - 1, memory_order_relaxed);
+    return fiber;
+}
+
+static inline size_t queue_len(const struct queue *queue)
+{
+    return atomic_load_explicit(&queue->len, memory_order_relaxed);
+}
+
+/* The biased lock. The owner says "inside" and then looks for a thief; a thief says "thief" and
+ * then, after a barrier on every core, looks whether the owner is inside. One of them sees the
+ * other. */
+static inline void owner_enter(struct worker *w)
+{
+    for (;;) {
+        if (conc_fibers.no_membarrier)
+            atomic_exchange(&w->owner_in, true);
+        else
+            atomic_store_explicit(&w->owner_in, true, memory_order_relaxed);
+        atomic_signal_fence(memory_order_seq_cst);
+        if (__builtin_expect(!atomic_load_explicit(&w->thief_in, memory_order_acquire), 1))
+            return;
+        atomic_store_explicit(&w->owner_in, false, memory_order_release);
+        while (atomic_load_explicit(&w->thief_in, memory_order_acquire))
+            pause_core();
+    }
+}
+
+static inline void owner_leave(struct worker *w)
+{
+    atomic_store_explicit(&w->owner_in, false, memory_order_release);
+}
+
+/* --- making ready --------------------------------------------------------------------------------
+ */
+
+/* Work waits behind the one that runs. If idle workers sleep and none of them watches, wake one. */
+static inline void backlog(void)
+{
+    if (!atomic_load_explicit(&conc_fibers.watched, memory_order_relaxed) &&
+        (atomic_load_explicit(&conc_fibers.sleepers, memory_order_relaxed) > 0 ||
+            atomic_load_explicit(&conc_fibers.started, memory_order_relaxed) < conc_fibers.wanted))
+        conc_fiber_wake_any();
+}
+
+static inline void push_local(struct worker *w, struct fiber *fiber)
+{
+    owner_enter(w);
+    queue_push(&w->queue, fiber);
+    owner_leave(w);
+}
+
+/* Makes a fiber run some time: next, when it is called from a worker. */
+static inline void make_ready(struct worker *w, struct fiber *fiber)
+{
+    if (fiber->pinned) {
+        atomic_store(&fiber->pinned->pinned_ready, fiber);
+        if (fiber->pinned != w)
+            conc_fiber_wake(fiber->pinned);
+        return;
+    }
+    if (!w) {
+        conc_fiber_inject(fiber);
+        return;
+    }
+    owner_enter(w);
+    struct fiber *before = w->next_run;
+    w->next_run = fiber;
+    if (before)
+        queue_push(&w->queue, before);
+    owner_leave(w);
+    backlog();
+}
+
+/* Adds a bit to the state. True: the fiber was parked, and the caller must make it ready. */
+static inline bool signal_fiber(struct fiber *fiber, int bit)
+{
+    __tsan_release(fiber);
+    int state = atomic_load_explicit(&fiber->state, memory_order_relaxed);
+    int wanted;
+    do
+        wanted = state & PARKED ? bit : state | bit;
+    while (!atomic_compare_exchange_weak(&fiber->state, &state, wanted));
+    return state & PARKED;
+}
+
+/* --- switching -----------------------------------------------------------------------------------
+ */
+
+/* What is due after a switch, on the new stack: the fiber that was left is off its stack now. */
+static inline void finish_switch(void)
+{
+    struct worker *w = conc_fiber_worker();
+    struct fiber *left = w->parking;
+    if (left) {
+        w->parking = NULL;
+        int running = 0;
+        if (!left->sole && !atomic_compare_exchange_strong(&left->state, &running, PARKED))
+            make_ready(w, left); /* woken in between */
+    }
+    if (w->held) {
+        struct conc_lock *held = w->held;
+        w->held = NULL;
+        conc_tsan_lock_release(held);
+    }
+    if (w->yielding) {
+        left = w->yielding;
+        w->yielding = NULL;
+        if (left->pinned)
+            make_ready(w, left);
+        else
+            push_local(w, left);
+    }
+    if (w->ending) {
+        left = w->ending;
+        w->ending = NULL;
+        __tsan_destroy_fiber(left->tsan);
+        atomic_store_explicit(&left->off, true, memory_order_release);
+    }
+}
+
+static inline struct fiber *take_pinned(struct worker *w)
+{
+    return atomic_load_explicit(&w->pinned_ready, memory_order_relaxed)
+               ? atomic_exchange(&w->pinned_ready, NULL)
+               : NULL;
+}
+
+/* The next fiber for this worker from what it has itself, or NULL. */
+static inline struct fiber *pick(struct worker *w)
+{
+    if (++w->picks % 16 == 0) {
+        if (atomic_load_explicit(&conc_fibers.next_deadline, memory_order_relaxed) != CONC_FOREVER)
+            conc_fiber_timers_fire(w);
+        struct fiber *injected = conc_fiber_take_injected();
+        if (injected)
+            return injected;
+    }
+    struct fiber *fiber = take_pinned(w);
+    if (fiber)
+        return fiber;
+    owner_enter(w);
+    fiber = w->next_run;
+    if (fiber && (w->in_a_row < IN_A_ROW || !w->queue.head)) {
+        w->in_a_row++;
+        w->next_run = NULL;
+    } else {
+        w->in_a_row = 0;
+        fiber = queue_pop(&w->queue); /* NULL only when next_run is, too */
+    }
+    owner_leave(w);
+    return fiber;
+}
+
+/* Leaves `from` (its place is saved) for `to`, or for the scheduler where that is NULL. */
+static inline __attribute__((always_inline)) void switch_away(
+    struct worker *w, struct fiber *from, struct fiber *to, bool ends)
+{
+    unsigned long n = atomic_load_explicit(&w->switches, memory_order_relaxed);
+    atomic_store_explicit(&w->switches, n + 1, memory_order_relaxed);
+    w->current = to;
+    conc_task_set_current(to ? &to->task : NULL);
+    int saved_errno = errno;
+    if (ends)
+        __tsan_release(from); /* to whoever gets this stack next */
+    if (to) {
+        __tsan_switch_to_fiber(to->tsan, 0);
+        __sanitizer_start_switch_fiber(ends ? NULL : &from->asan, to->stack, to->stack_size);
+        conc_fiber_switch(&from->context, &to->context);
+    } else {
+        __tsan_switch_to_fiber(w->scheduler_tsan, 0);
+        __sanitizer_start_switch_fiber(
+            ends ? NULL : &from->asan, w->scheduler_bottom, w->scheduler_size);
+        conc_fiber_switch(&from->context, &w->scheduler);
+    }
+    /* Here again, perhaps on another thread. */
+    __sanitizer_finish_switch_fiber(from->asan, NULL, NULL);
+    finish_switch();
+    errno = saved_errno;
+}
+
+#endif

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONC_RUNTIME_FIBER_INTERNAL_H
+#define CONC_RUNTIME_FIBER_INTERNAL_H
+
+/*
+ * What the files of the fibers engine share: fibers, workers, and the state of the whole.
+ *
+ *   engine_fibers.c          the operations of the engine: start, park, unpark, yield, end
+ *   fiber_hot_internal.h     the way of a fiber from ready to running and back, inline
+ *   fiber_sched.c            workers: waking them, stealing, falling asleep
+ *   fiber_timers.c           deadlines
+ *   fiber_poller.c           waiting for file descriptors
+ *   fiber_offload.c          calls that block in the kernel
+ *   fiber_store.c            the fibers themselves, recycled; fiber_stack.c, their stacks
+ *   fiber_overflow.c         a stack that was too small
+ *   fiber_switch.h .c        the switch of stacks
+ *
+ * Where a fiber that is ready stands:
+ *
+ *   next_run   of a worker: the one woken last by the one that runs. It goes next, while its data
+ *              is in the cache; at most three times in a row, so that two partners cannot starve
+ *              the rest
+ *   queue      of a worker: first in, first out; others may steal from it
+ *   inject     one for all: what threads outside the engine have woken
+ */
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/engine.h"
+#include "runtime/fiber_switch.h"
+#include "runtime/timer_heap.h"
+
+/* Nothing below is for programs, and a call need not go through the table of the shared library. */
+#pragma GCC visibility push(hidden)
+
+enum { MAX_WORKERS = 256, IN_A_ROW = 3, FREE_FIBERS = 256 };
+
+/* Bits of a fiber's state. 0: it runs, or is about to park. Whoever replaces PARKED by something
+ * else makes it ready. */
+enum { TOKEN = 1, TIMEOUT = 2, READY = 4, PARKED = 8 };
+
+struct fiber {
+    struct conc_task task;
+    struct conc_fiber_context context; /* while it does not run */
+    atomic_int state;
+    bool sole;             /* parked so that only the holder of one lock can unpark it */
+    struct worker *pinned; /* fixed: the worker that alone may run it; NULL: any */
+    struct fiber *next;    /* in a queue or a free list */
+    struct conc_timer_node timer;
+    char *stack;       /* fixed: the lowest address */
+    size_t stack_size; /* fixed */
+    atomic_bool off;   /* has ended and left its stack */
+    atomic_bool live;  /* started and not destroyed */
+    void *tsan;
+    void *asan;
+};
+
+struct queue {
+    struct fiber *head;
+    struct fiber *tail;
+    atomic_size_t len;
+};
+
+struct worker {
+    /* The owner's only. */
+    struct fiber *current;
+    int in_a_row;
+    unsigned picks;
+    struct fiber *parking;  /* the fiber switched away from: to be marked as parked, */
+    struct conc_lock *held; /* then its lock released; */
+    struct fiber *ending;   /* or to be finished */
+    struct fiber *yielding; /* or to be queued again */
+    struct fiber *free;
+    int free_len;
+    struct conc_fiber_context scheduler; /* while a fiber runs */
+    void *scheduler_tsan;
+    void *scheduler_asan;
+    const void *scheduler_bottom;
+    size_t scheduler_size;
+    pthread_t thread;
+    int number;
+
+    /* Looked at by others. */
+    _Alignas(64) struct queue queue; /* under the biased lock */
+    struct fiber *next_run;          /* under the biased lock */
+    atomic_bool owner_in;
+    atomic_bool thief_in;
+    atomic_ulong switches;
+    _Atomic(struct fiber *) pinned_ready; /* the pinned fiber, when it is ready */
+    atomic_bool asleep;                   /* whoever clears it wakes the worker */
+    atomic_uint wake;                     /* futex word */
+    struct conc_lock thieves;
+};
+
+struct fibers {
+    struct conc_lock lock; /* guards inject */
+    struct queue inject;
+    _Atomic(int64_t) next_deadline; /* the earliest of all timers; CONC_FOREVER: there is none */
+
+    struct worker *workers[MAX_WORKERS];
+    atomic_int started; /* workers that exist */
+    int wanted;         /* fixed */
+    atomic_int sleepers;
+    atomic_bool watched; /* some idle worker watches */
+    atomic_bool stopping;
+    bool no_membarrier; /* fixed */
+};
+
+extern struct fibers conc_fibers;
+
+static inline struct fiber *fiber_of(struct conc_task *task)
+{
+    return (struct fiber *)task; /* the task is its first member */
+}
+
+static inline void pause_core(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+int64_t conc_fiber_now_ns(void);
+
+/* The calling thread's worker; NULL: a thread outside the engine. */
+struct worker *conc_fiber_worker(void);
+
+/* Parks until a bit of the state is set; takes all that are, and returns them. */
+int conc_fiber_park(struct fiber *fiber, struct conc_lock *held, int64_t deadline_ns);
+
+/* fiber_sched.c */
+
+/* Makes the calling thread the first worker, whose scheduler has a stack of its own; `fiber` runs
+ * on it now. */
+void conc_fiber_first_worker(struct fiber *fiber);
+
+/* Ends all workers but the caller, and waits for their threads. */
+void conc_fiber_stop_workers(void);
+
+/* Wakes one idle worker, or starts one more where there are fewer than wanted. */
+void conc_fiber_wake_any(void);
+
+/* Wakes one worker if it sleeps. */
+bool conc_fiber_wake(struct worker *w);
+
+/* Puts a fiber where any worker will find it. */
+void conc_fiber_inject(struct fiber *fiber);
+struct fiber *conc_fiber_take_injected(void);
+
+/* fiber_timers.c */
+
+void conc_fiber_timer_insert(struct fiber *fiber, int64_t deadline_ns);
+
+/* Takes the fiber's timer out, if it has not fired. */
+void conc_fiber_timer_remove(struct fiber *fiber);
+
+/* Makes ready all whose deadline has passed. True: there were some. */
+bool conc_fiber_timers_fire(struct worker *w);
+
+/* fiber_store.c */
+
+/* A fiber with a stack, used before or new; NULL: no memory. `w`: the caller's worker, or NULL. */
+struct fiber *conc_fiber_take_free(struct worker *w);
+void conc_fiber_give_free(struct worker *w, struct fiber *fiber);
+
+/* For each live task that is no service: their number. `visit` may be NULL. */
+size_t conc_fiber_tasks(void (*visit)(const struct conc_task *task, void *arg), void *arg);
+
+/* Whether an address lies in the guard below a fiber's stack. Async-signal-safe. */
+bool conc_fiber_stack_hit(const void *address);
+
+/* fiber_overflow.c */
+
+void conc_fiber_catch_overflow(void);
+
+/* The handler cannot run on the stack that has overflowed: each worker thread calls this for one of
+ * its own. */
+void conc_fiber_signal_stack(void);
+
+/* fiber_offload.c, fiber_poller.c: as the operations of the engine. */
+
+void conc_fiber_blocking(void (*fn)(void *), void *arg);
+int conc_fiber_park_fd(struct conc_task *self, struct conc_lock *held, int fd, short events,
+    short *revents, int64_t deadline_ns);
+
+#pragma GCC visibility pop
+
+#endif

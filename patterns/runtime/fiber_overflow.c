@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+
+/* A stack that was too small: a fault in its guard is said to be what it is. */
+
+#define _GNU_SOURCE
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "runtime/census.h"
+#include "runtime/fiber_internal.h"
+
+/* A fault in the guard of a stack is said to be what it is; any other is left to the system. */
+static void fault(int signo, siginfo_t *info, void *context)
+{
+    (void)context;
+    if (conc_fiber_stack_hit(info->si_addr)) {
+        static const char message[] =
+            "conc: a task has overflowed its stack; CONC_STACK=KIB gives all of them more\n";
+        ssize_t ignored = write(STDERR_FILENO, message, sizeof message - 1);
+        (void)ignored;
+        conc_census_print(STDERR_FILENO);
+    }
+    signal(signo, SIG_DFL); /* the instruction faults again when we return */
+}
+
+void conc_fiber_signal_stack(void)
+{
+    enum { SIZE = 32768 };
+    stack_t stack;
+    if (sigaltstack(NULL, &stack) != 0 || !(stack.ss_flags & SS_DISABLE))
+        return;
+    void *memory = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED)
+        return;
+    stack = (stack_t){.ss_sp = memory, .ss_size = SIZE};
+    sigaltstack(&stack, NULL);
+}
+
+void conc_fiber_catch_overflow(void)
+{
+    struct sigaction old;
+    if (sigaction(SIGSEGV, NULL, &old) != 0 || old.sa_handler != SIG_DFL)
+        return; /* a sanitizer's, or the program's own */
+    struct sigaction action = {.sa_sigaction = fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    sigemptyset(&action.sa_mask);
+    sigaction(SIGSEGV, &action, NULL);
+}

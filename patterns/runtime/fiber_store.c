@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+
+/* The fibers themselves: cut from slabs of stacks (fiber_stack.h), never given back, used anew.
+ * Each worker keeps some at hand. */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/fiber_internal.h"
+#include "runtime/fiber_stack.h"
+
+static struct {
+    struct conc_lock lock; /* guards the rest */
+    struct fiber *free;
+    char **slabs;
+    size_t slab_room;
+    atomic_size_t slab_len;
+} store = {.lock = CONC_LOCK_INIT};
+
+/* Cuts a new slab into fibers, whose records lie at the top of their stacks: a task that does
+ * little costs one page. Under the lock, which is released meanwhile. False: no memory. */
+static bool add_slab(void)
+{
+    conc_lock_release(&store.lock);
+    char *slab = conc_fiber_slab_map();
+    size_t size = conc_fiber_stack_size();
+    conc_lock_acquire(&store.lock);
+    if (!slab)
+        return false;
+    size_t n = atomic_load(&store.slab_len);
+    if (n == store.slab_room) {
+        size_t room = n ? 2 * n : 64;
+        char **slabs = malloc(room * sizeof *slabs);
+        if (!slabs)
+            return false;
+        if (n)
+            memcpy(slabs, store.slabs, n * sizeof *slabs);
+        store.slabs = slabs; /* the old one stays: a reader may be in it; it is small */
+        store.slab_room = room;
+    }
+    store.slabs[n] = slab;
+    atomic_store(&store.slab_len, n + 1);
+    for (size_t i = CONC_STACKS_A_SLAB; i-- > 0;) {
+        uintptr_t top = (uintptr_t)(slab + (i + 1) * size);
+        struct fiber *fiber = (struct fiber *)((top - sizeof *fiber) & ~(uintptr_t)63);
+        fiber->stack = slab + i * size;
+        fiber->stack_size = (size_t)((char *)fiber - fiber->stack);
+        fiber->next = store.free;
+        store.free = fiber;
+    }
+    return true;
+}
+
+struct fiber *conc_fiber_take_free(struct worker *w)
+{
+    struct fiber *fiber = w ? w->free : NULL;
+    if (fiber) {
+        w->free = fiber->next;
+        w->free_len--;
+        return fiber;
+    }
+    conc_lock_acquire(&store.lock);
+    while (!store.free)
+        if (!add_slab())
+            break;
+    fiber = store.free;
+    if (fiber)
+        store.free = fiber->next;
+    for (int i = 0; w && fiber && store.free && i < FREE_FIBERS / 4; i++) {
+        struct fiber *more = store.free;
+        store.free = more->next;
+        more->next = w->free;
+        w->free = more;
+        w->free_len++;
+    }
+    conc_lock_release(&store.lock);
+    return fiber;
+}
+
+void conc_fiber_give_free(struct worker *w, struct fiber *fiber)
+{
+    if (w && w->free_len < FREE_FIBERS) {
+        fiber->next = w->free;
+        w->free = fiber;
+        w->free_len++;
+        return;
+    }
+    conc_lock_acquire(&store.lock);
+    fiber->next = store.free;
+    store.free = fiber;
+    for (int i = 0; w && i < FREE_FIBERS / 2; i++) {
+        struct fiber *more = w->free;
+        w->free = more->next;
+        w->free_len--;
+        more->next = store.free;
+        store.free = more;
+    }
+    conc_lock_release(&store.lock);
+}
+
+bool conc_fiber_stack_hit(const void *address)
+{
+    size_t place;
+    size_t slabs = atomic_load(&store.slab_len);
+    for (size_t i = 0; i < slabs; i++)
+        if (conc_fiber_in_guard(store.slabs[i], address, &place))
+            return true;
+    return false;
+}
+
+size_t conc_fiber_tasks(void (*visit)(const struct conc_task *task, void *arg), void *arg)
+{
+    size_t n = 0;
+    size_t slabs = atomic_load(&store.slab_len);
+    size_t size = conc_fiber_stack_size();
+    for (size_t i = 0; i < slabs; i++) {
+        for (size_t k = 0; k < CONC_STACKS_A_SLAB; k++) {
+            uintptr_t top = (uintptr_t)(store.slabs[i] + (k + 1) * size);
+            const struct fiber *fiber =
+                (const struct fiber *)((top - sizeof *fiber) & ~(uintptr_t)63);
+            if (!atomic_load_explicit(&fiber->live, memory_order_relaxed) || fiber->task.service)
+                continue;
+            n++;
+            if (visit)
+                visit(&fiber->task, arg);
+        }
+    }
+    return n;
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+
+/* Deadlines of the fibers engine: one heap for all, of the fibers that wait with one. */
+
+#include "runtime/census.h"
+#include "runtime/fiber_hot_internal.h"
+
+static struct conc_lock lock = CONC_LOCK_INIT;
+static struct conc_timer_heap timers; /* under lock */
+
+static void publish_deadline(void)
+{
+    struct conc_timer_node *earliest = timers.earliest;
+    int64_t when = earliest ? earliest->when_ns : CONC_FOREVER;
+    int64_t before = atomic_exchange(&conc_fibers.next_deadline, when);
+    /* Timers that are pending will wake somebody: that counts as one who is awake. */
+    if (before == CONC_FOREVER && when != CONC_FOREVER)
+        conc_census_awake();
+}
+
+/* The other half, without the timer lock: asleep() may end the program. */
+static void after_removal(bool emptied)
+{
+    if (emptied)
+        conc_census_ends();
+}
+
+void conc_fiber_timer_insert(struct fiber *fiber, int64_t deadline_ns)
+{
+    conc_lock_acquire(&lock);
+    conc_timer_heap_insert(&timers, &fiber->timer, deadline_ns);
+    bool earliest = timers.earliest == &fiber->timer;
+    if (earliest)
+        publish_deadline();
+    conc_lock_release(&lock);
+    if (earliest)
+        backlog(); /* somebody idle should know */
+}
+
+/* Takes the fiber's timer out, if it has not fired. */
+void conc_fiber_timer_remove(struct fiber *fiber)
+{
+    conc_lock_acquire(&lock);
+    bool was_earliest = timers.earliest == &fiber->timer;
+    conc_timer_heap_remove(&timers, &fiber->timer);
+    if (was_earliest)
+        publish_deadline();
+    bool emptied = was_earliest && !timers.earliest;
+    conc_lock_release(&lock);
+    after_removal(emptied);
+}
+
+/* Makes ready all whose deadline has passed. True: there were some. */
+bool conc_fiber_timers_fire(struct worker *w)
+{
+    if (atomic_load_explicit(&conc_fibers.next_deadline, memory_order_relaxed) >
+        conc_fiber_now_ns())
+        return false;
+    bool some = false;
+    bool emptied = false;
+    for (;;) {
+        int64_t now = conc_fiber_now_ns();
+        conc_lock_acquire(&lock);
+        struct conc_timer_node *node = timers.earliest;
+        if (!node || node->when_ns > now) {
+            conc_lock_release(&lock);
+            break;
+        }
+        conc_timer_heap_remove(&timers, node);
+        publish_deadline();
+        emptied |= !timers.earliest;
+        struct fiber *fiber = (struct fiber *)((char *)node - offsetof(struct fiber, timer));
+        bool ready = signal_fiber(fiber, TIMEOUT); /* under the lock: it cannot end meanwhile */
+        conc_lock_release(&lock);
+        if (!ready)
+            continue;
+        some = true;
+        if (fiber->pinned || !w)
+            make_ready(w, fiber);
+        else
+            push_local(w, fiber);
+    }
+    after_removal(emptied);
+    return some;
+}
