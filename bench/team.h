@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/baselines/place.h"
 #include "bench/shim/bench.h"
 #include "runtime/engine.h"
 #include "runtime/task.h"
@@ -123,7 +124,6 @@ static inline void team_alone(struct bench_run *run, void (*work)(struct team_sh
 
 /* In bench/baselines/team_pthread.c. */
 void team_pthread(struct bench_run *run, void (*work)(struct team_share *share));
-void team_place(int64_t worker);
 
 static inline void team_task(void *arg)
 {

@@ -1,31 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 
 #include "bench/team.h"
-
-/* The kernel may start two threads on one core and part them at its next look, milliseconds later:
- * longer than many a run. So each is put on a core of its own, as far as there are enough, and then
- * left to the kernel again. */
-void team_place(int64_t worker)
-{
-    cpu_set_t all;
-    cpu_set_t one;
-    if (sched_getaffinity(0, sizeof all, &all) != 0)
-        return;
-    int64_t nth = worker % CPU_COUNT(&all);
-    for (size_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-        if (!CPU_ISSET(cpu, &all) || nth-- > 0)
-            continue;
-        CPU_ZERO(&one);
-        CPU_SET(cpu, &one);
-        sched_setaffinity(0, sizeof one, &one);
-        sched_setaffinity(0, sizeof all, &all);
-        return;
-    }
-}
 
 static void *member(void *arg)
 {
