@@ -24,3 +24,29 @@ endif()
 
 add_library(bench_shared INTERFACE)
 target_link_libraries(bench_shared INTERFACE bench_shim baselines conc)
+
+# ---------------------------------------------------------------- ./conc bench targets
+
+file(GLOB target_sources CONFIGURE_DEPENDS bench/targets/*.c)
+add_executable(conc_targets ${target_sources})
+target_link_libraries(conc_targets PRIVATE baselines bench_shim conc PkgConfig::JANSSON)
+set_target_properties(conc_targets PROPERTIES
+    OUTPUT_NAME conc-targets RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
+add_custom_target(bench_targets DEPENDS conc_targets)
+
+# Its Go peer, against the system's x/sync and x/time, which are sources below one GOPATH.
+set(CONC_GOPATH /usr/share/gocode)
+find_program(GO go)
+if(GO AND EXISTS ${CONC_GOPATH}/src/golang.org/x/sync/errgroup
+        AND EXISTS ${CONC_GOPATH}/src/golang.org/x/time/rate)
+    file(GLOB go_sources CONFIGURE_DEPENDS bench/peers/go/*.go)
+    add_custom_command(OUTPUT ${PROJECT_BINARY_DIR}/bench/targets-go
+        COMMAND ${CMAKE_COMMAND} -E env GO111MODULE=off GOPATH=${CONC_GOPATH} GOFLAGS=
+            GOCACHE=${PROJECT_BINARY_DIR}/go-cache
+            ${GO} build -o ${PROJECT_BINARY_DIR}/bench/targets-go ${go_sources}
+        DEPENDS ${go_sources} VERBATIM)
+    add_custom_target(targets_go DEPENDS ${PROJECT_BINARY_DIR}/bench/targets-go)
+    add_dependencies(bench_targets targets_go)
+else()
+    message(STATUS "Go, x/sync or x/time is missing: ./conc bench targets goes without Go")
+endif()

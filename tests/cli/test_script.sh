@@ -66,6 +66,8 @@ bench 03
 bench 01 02
 bench 01 --nonesuch
 bench 01 --json
+bench targets --nonesuch
+bench targets --json
 report surplus
 report --nonesuch
 report --out
@@ -157,6 +159,24 @@ exits 0
 try env FIXTURE_FAIL=02_beta "$conc" bench --json=never
 exits 1
 [[ ! -e never ]] || wrong 'half a result file'
+
+# bench targets: flags and rows are handed on. It wants Go, and goes on where there is none to have.
+try "$conc" bench targets --quick unbuffered --json='my targets'
+exits 0
+prints 'conc-targets --all --quick unbuffered --json my targets'
+[[ -e "$scratch/else where/my targets" ]] || wrong 'no file where the caller is'
+echo golang-golang-x-sync-dev >"$scratch/missing"
+: >"$scratch/asked"
+touch "$scratch/broken"
+try "$conc" bench targets
+exits 0
+prints 'conc-targets --all'
+says stderr 'without'
+rm "$scratch/broken"
+try "$conc" bench targets
+grep -q 'apt-get install .*golang-golang-x-sync-dev$' "$scratch/asked" || wrong 'does not want Go'
+try env FIXTURE_FAIL=conc-targets "$conc" bench targets
+exits 1
 
 # report: whole or not at all, and never over files that are not a report.
 try "$conc" report --quick --out 'my report'

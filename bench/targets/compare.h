@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef BENCH_TARGETS_COMPARE_H
+#define BENCH_TARGETS_COMPARE_H
+
+/* Every row against its peers: rounds of processes, medians, a table, a file. */
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "bench/targets/row.h"
+
+/* Who runs a row. Go stands here twice, and each row keeps the better of the two. */
+enum contender { FIBERS, THREADS, TEXTBOOK, GO_1, GO_2, CONTENDERS };
+
+enum { MAX_ROUNDS = 30 };
+
+/* What was measured of one row. */
+struct measured {
+    bool wanted; /* the row is to be measured */
+    int n[CONTENDERS];
+    double values[CONTENDERS][MAX_ROUNDS];
+};
+
+/* Whether this contender has this row. */
+bool contender_has(enum contender contender, const struct row *row, bool go);
+
+/* The median; 0 without a value. */
+double measured_median(const struct measured *m, enum contender contender);
+
+/* The better median of the two Gos; 0 where there is none. */
+double measured_go(const struct measured *m);
+
+/* Runs this program and the Go program, if it lies beside it, `rounds` times per row and contender,
+ * in random order. `results` has rows_n places. False when something failed, which has been said on
+ * stderr. */
+bool rounds_run(struct measured *results, int rounds, int64_t ms, bool *go);
+
+void table_print(const struct measured *results, int rounds, bool go);
+
+/* Writes FILE whole or not at all. False when it could not be written, which has been said. */
+bool json_write(const struct measured *results, const char *path);
+
+/* Whether a file could be written there; if not, it has been said. To be asked before the work. */
+bool json_writable(const char *path);
+
+#endif

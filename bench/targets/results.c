@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "bench/targets/compare.h"
+
+/* Within this much above its target a row counts as there: the noise of a shared machine. */
+static const double tolerance = 1.15;
+
+/* ---- figures ---- */
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+/* In order, in a copy. */
+static int sorted(const struct measured *m, enum contender contender, double values[MAX_ROUNDS])
+{
+    int n = m->n[contender];
+    memcpy(values, m->values[contender], (size_t)n * sizeof *values);
+    qsort(values, (size_t)n, sizeof *values, compare);
+    return n;
+}
+
+double measured_median(const struct measured *m, enum contender contender)
+{
+    double values[MAX_ROUNDS];
+    int n = sorted(m, contender, values);
+    if (n == 0)
+        return 0;
+    return n % 2 == 1 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+double measured_go(const struct measured *m)
+{
+    double one = measured_median(m, GO_1);
+    double two = measured_median(m, GO_2);
+    return one > 0 && (two <= 0 || one < two) ? one : two;
+}
+
+/* Half the distance between the quartiles, in per cent of the median. */
+static double spread(const struct measured *m, enum contender contender)
+{
+    double values[MAX_ROUNDS];
+    int n = sorted(m, contender, values);
+    double median = measured_median(m, contender);
+    return n < 2 ? 0 : (values[(3 * n - 1) / 4] - values[n / 4]) / 2 / median * 100;
+}
+
+static double target_of(const struct row *row, enum contender engine)
+{
+    return engine == THREADS ? row->threads_target : row->target;
+}
+
+/* ---- the table ---- */
+
+/* A figure in three digits, and a letter for the thousands. */
+static const char *figure(char text[16], double value)
+{
+    static const char letters[] = " kMG";
+    size_t i = 0;
+    if (value <= 0) {
+        snprintf(text, 16, "-");
+        return text;
+    }
+    for (bool large = value >= 99999.5; large && value >= 999.5 && letters[i + 1]; i++)
+        value /= 1000;
+    int decimals = value < 9.995 ? 2 : value < 99.95 ? 1 : 0;
+    snprintf(text, 16, "%.*f%.*s", decimals, value, i > 0, &letters[i]);
+    return text;
+}
+
+static const char *verdict(double value, double target)
+{
+    if (target <= 0)
+        return "";
+    return value <= target ? "met" : value <= target * tolerance ? "within 15 %" : "MISSED";
+}
+
+struct tally {
+    int met;
+    int near;
+    int missed;
+    int slow; /* not as many times as fast as Go as they are to be */
+};
+
+static void count(struct tally *tally, double value, double target)
+{
+    if (target <= 0)
+        return;
+    if (value <= target)
+        tally->met++;
+    else if (value <= target * tolerance)
+        tally->near++;
+    else
+        tally->missed++;
+}
+
+static void print_row(
+    const struct row *row, const struct measured *m, enum contender engine, struct tally *tally)
+{
+    double value = measured_median(m, engine);
+    double target = target_of(row, engine);
+    double go = measured_go(m);
+    double wanted = engine == FIBERS ? row->times_go : 0;
+    char text[5][16];
+    char ratio[24] = "-";
+    char limit[16] = "-";
+    if (value <= 0) {
+        printf("%-22s %-7s failed\n", row->id, engine == FIBERS ? "fibers" : "threads");
+        return;
+    }
+    bool slow = go > 0 && wanted > 0 && go / value * tolerance < wanted;
+    if (go > 0)
+        snprintf(
+            ratio, sizeof ratio, "%.*f%s", go / value < 10 ? 2 : 1, go / value, slow ? "!" : " ");
+    if (row->limit > 0)
+        snprintf(limit, sizeof limit, "%.1f", value / row->limit);
+    printf("%-22s %-7s %8s %3.0f%% %8s %8s %7s %8s %7s  %s\n", row->id,
+        engine == FIBERS ? "fibers" : "threads", figure(text[0], value), spread(m, engine),
+        figure(text[1], measured_median(m, TEXTBOOK)), figure(text[2], go), ratio,
+        figure(text[3], target), limit, verdict(value, target));
+    count(tally, value, target);
+    tally->slow += slow;
+}
+
+static void print_tally(const char *engine, const struct tally *tally, bool go)
+{
+    printf("%s: %d targets met, %d within 15 %%, %d missed", engine, tally->met, tally->near,
+        tally->missed);
+    if (go && strcmp(engine, "fibers") == 0)
+        printf("; %d rows marked ! are not as far ahead of Go as they are to be", tally->slow);
+    printf("\n");
+}
+
+void table_print(const struct measured *results, int rounds, bool go)
+{
+    struct tally tallies[2] = {0};
+    char left_out[256] = "";
+    printf("Median of %d rounds; ns, memory in bytes (k, M, G: thousands). +-: half the distance "
+           "of the quartiles.\n\n",
+        rounds);
+    printf("%-22s %-7s %8s %4s %8s %8s %7s %8s %7s  %s\n", "row", "engine", "time", "+-", "pthread",
+        "Go", "Go/ours", "target", "x limit", "verdict");
+    for (size_t i = 0; i < rows_n; i++) {
+        if (!results[i].wanted)
+            continue;
+        print_row(&rows[i], &results[i], FIBERS, &tallies[0]);
+        if (contender_has(THREADS, &rows[i], go))
+            print_row(&rows[i], &results[i], THREADS, &tallies[1]);
+        else if (!strstr(left_out, rows[i].group ? rows[i].group : rows[i].id))
+            snprintf(left_out + strlen(left_out), sizeof left_out - strlen(left_out), "%s%s",
+                left_out[0] ? ", " : "", rows[i].group ? rows[i].group : rows[i].id);
+    }
+    printf("\n");
+    print_tally("fibers", &tallies[0], go);
+    print_tally("threads", &tallies[1], go);
+    if (left_out[0])
+        printf("Not on threads, which would need a thread for each task: %s.\n", left_out);
+    if (!go)
+        printf("Without Go: golang-go, golang-golang-x-sync-dev and golang-golang-x-time-dev are "
+               "needed for it.\n");
+}
+
+/* ---- the file ---- */
+
+static json_t *number_or_null(double value)
+{
+    return value > 0 ? json_real(value) : json_null();
+}
+
+static json_t *as_json(const struct measured *results)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; array && i < rows_n; i++) {
+        for (enum contender engine = FIBERS; engine <= THREADS; engine++) {
+            double value = measured_median(&results[i], engine);
+            double go = measured_go(&results[i]);
+            if (!results[i].wanted || value <= 0)
+                continue;
+            json_t *object = json_pack("{s:s, s:s, s:f, s:o, s:o, s:o, s:o, s:o}", "id", rows[i].id,
+                "engine", engine == FIBERS ? "fibers" : "threads", "ns", value, "textbook_ns",
+                number_or_null(measured_median(&results[i], TEXTBOOK)), "go_ns", number_or_null(go),
+                "ratio_go", number_or_null(go / value), "target_ns",
+                number_or_null(target_of(&rows[i], engine)), "limit_ns",
+                number_or_null(rows[i].limit));
+            if (json_array_append_new(array, object) != 0) {
+                json_decref(array);
+                return NULL;
+            }
+        }
+    }
+    return array;
+}
+
+static bool say(const char *path, const char *why)
+{
+    fprintf(stderr, "conc-targets: --json: '%s': %s\n", path, why);
+    return false;
+}
+
+bool json_writable(const char *path)
+{
+    char directory[PATH_MAX];
+    struct stat there;
+    if (strlen(path) + sizeof ".XXXXXX" > sizeof directory)
+        return say(path, strerror(ENAMETOOLONG));
+    if (stat(path, &there) == 0 && S_ISDIR(there.st_mode))
+        return say(path, "a directory, a file is needed");
+    const char *slash = strrchr(path, '/');
+    snprintf(
+        directory, sizeof directory, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
+    if (slash == path)
+        strcpy(directory, "/");
+    return access(directory, W_OK | X_OK) == 0 || say(path, strerror(errno));
+}
+
+/* Beside its place first, then into it: nobody sees half of one, and an old one stays until there
+ * is a new one. */
+bool json_write(const struct measured *results, const char *path)
+{
+    char new_path[PATH_MAX + 8];
+    snprintf(new_path, sizeof new_path, "%s.XXXXXX", path);
+    json_t *array = as_json(results);
+    if (!array)
+        return say(path, "no memory");
+    int fd = mkstemp(new_path);
+    bool good = fd >= 0 && fchmod(fd, 0644) == 0 &&
+                json_dumpfd(array, fd, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0 &&
+                write(fd, "\n", 1) == 1;
+    int why = errno;
+    if (fd >= 0 && close(fd) != 0 && good) {
+        why = errno;
+        good = false;
+    }
+    if (good && rename(new_path, path) != 0) {
+        why = errno;
+        good = false;
+    }
+    if (!good && fd >= 0)
+        unlink(new_path);
+    json_decref(array);
+    return good || say(path, strerror(why));
+}

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench/targets/compare.h"
+#include "runtime/random.h"
+
+enum { PATIENCE_MS = 60000, OUTPUT = 4096 };
+
+static const char *const engine_names[CONTENDERS] = {"fibers", "threads", "pthread", "Go", "Go"};
+
+/* One process to run: the first row of a group stands for all of it. */
+struct job {
+    size_t row;
+    enum contender contender;
+};
+
+bool contender_has(enum contender contender, const struct row *row, bool go)
+{
+    switch (contender) {
+    case FIBERS:
+        return true;
+    case THREADS:
+        return !row->fibers_only;
+    case TEXTBOOK:
+        return row->textbook != NULL;
+    default:
+        return go;
+    }
+}
+
+/* ---- one process ---- */
+
+static char self[PATH_MAX];
+static char go_program[PATH_MAX + 16];
+static volatile pid_t child; /* 0 between processes */
+
+static void on_signal(int number)
+{
+    if (child > 0)
+        kill(child, SIGKILL);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static const char *name_of(const struct row *row)
+{
+    return row->group ? row->group : row->id;
+}
+
+static void exec_job(const struct job *job, int64_t ms)
+{
+    char number[24];
+    const char *name = name_of(&rows[job->row]);
+    snprintf(number, sizeof number, "%lld", (long long)ms);
+    if (job->contender >= GO_1) {
+        setenv("GOMAXPROCS", job->contender == GO_1 ? "1" : "2", 1);
+        execl(go_program, go_program, name, "--ms", number, (char *)NULL);
+        fprintf(stderr, "%s: %s\n", go_program, strerror(errno));
+    } else {
+        execl(self, self, name, "--engine", engine_names[job->contender], "--ms", number,
+            (char *)NULL);
+        fprintf(stderr, "%s: %s\n", self, strerror(errno));
+    }
+    _exit(127);
+}
+
+/* Reads what the process prints until it ends or patience does. False: patience did. */
+static bool read_output(int fd, char *output, size_t size)
+{
+    size_t length = 0;
+    time_t give_up = time(NULL) + PATIENCE_MS / 1000;
+    for (;;) {
+        struct pollfd ready = {.fd = fd, .events = POLLIN};
+        time_t now = time(NULL);
+        int n = now < give_up ? poll(&ready, 1, (int)(give_up - now) * 1000) : 0;
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        char rest[OUTPUT];
+        ssize_t got = read(fd, rest, sizeof rest);
+        if (got <= 0)
+            break;
+        size_t room = size - 1 - length;
+        size_t kept = (size_t)got < room ? (size_t)got : room;
+        memcpy(output + length, rest, kept);
+        length += kept;
+    }
+    output[length] = '\0';
+    return true;
+}
+
+static bool complain(const struct job *job, const char *why)
+{
+    fprintf(stderr, "conc-targets: %s, %s: %s\n", name_of(&rows[job->row]),
+        engine_names[job->contender], why);
+    return false;
+}
+
+/* Lines of "ID FIGURE", one for each row of the group. */
+static bool keep_figures(const struct job *job, char *output, struct measured *results)
+{
+    size_t row = job->row;
+    char *rest = output;
+    do {
+        char *line = strsep(&rest, "\n");
+        char *space = line ? strchr(line, ' ') : NULL;
+        char *end = NULL;
+        double value = space ? strtod(space + 1, &end) : 0;
+        if (!space || end == space + 1 || *end != '\0' || !(value > 0) ||
+            strncmp(line, rows[row].id, (size_t)(space - line)) != 0 ||
+            rows[row].id[space - line] != '\0')
+            return complain(job, "prints no figure");
+        struct measured *m = &results[row];
+        m->values[job->contender][m->n[job->contender]++] = value;
+        row++;
+    } while (row < rows_n && row_same_run(&rows[row], &rows[job->row]));
+    return true;
+}
+
+static bool run_job(const struct job *job, int64_t ms, struct measured *results)
+{
+    int pipe_ends[2];
+    if (pipe2(pipe_ends, O_CLOEXEC) != 0)
+        return complain(job, strerror(errno));
+    fflush(stdout);
+    child = fork();
+    if (child == 0) {
+        dup2(pipe_ends[1], STDOUT_FILENO);
+        dup2(pipe_ends[1], STDERR_FILENO);
+        exec_job(job, ms);
+    }
+    close(pipe_ends[1]);
+    if (child < 0) {
+        close(pipe_ends[0]);
+        return complain(job, strerror(errno));
+    }
+    char output[OUTPUT];
+    bool ended = read_output(pipe_ends[0], output, sizeof output);
+    close(pipe_ends[0]);
+    if (!ended)
+        kill(child, SIGKILL);
+    int status;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    }
+    child = 0;
+    if (!ended)
+        return complain(job, "no result in a minute");
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
+        size_t length = strcspn(output, "\n");
+        output[length] = '\0';
+        return complain(job, length > 0 ? output : "it failed and did not say why");
+    }
+    return keep_figures(job, output, results);
+}
+
+/* ---- rounds ---- */
+
+static bool find_programs(bool *go)
+{
+    ssize_t length = readlink("/proc/self/exe", self, sizeof self - 1);
+    if (length <= 0) {
+        fprintf(stderr, "conc-targets: /proc/self/exe: %s\n", strerror(errno));
+        return false;
+    }
+    self[length] = '\0';
+    const char *slash = strrchr(self, '/');
+    snprintf(go_program, sizeof go_program, "%.*s/targets-go", (int)(slash - self), self);
+    *go = access(go_program, X_OK) == 0;
+    return true;
+}
+
+/* Fisher and Yates. */
+static void shuffle(struct job *jobs, size_t n, uint64_t *draws)
+{
+    for (size_t i = n; i > 1; i--) {
+        size_t with = (size_t)(conc_splitmix64(draws) % i);
+        struct job kept = jobs[i - 1];
+        jobs[i - 1] = jobs[with];
+        jobs[with] = kept;
+    }
+}
+
+bool rounds_run(struct measured *results, int rounds, int64_t ms, bool *go)
+{
+    if (!find_programs(go))
+        return false;
+    struct job *jobs = calloc(rows_n * CONTENDERS, sizeof *jobs);
+    if (!jobs) {
+        fprintf(stderr, "conc-targets: no memory\n");
+        return false;
+    }
+    size_t n = 0;
+    for (size_t row = 0; row < rows_n; row++) {
+        bool follows = row > 0 && row_same_run(&rows[row - 1], &rows[row]);
+        for (enum contender c = FIBERS; c < CONTENDERS; c++)
+            if (results[row].wanted && !follows && contender_has(c, &rows[row], *go))
+                jobs[n++] = (struct job){.row = row, .contender = c};
+    }
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    uint64_t draws = (uint64_t)time(NULL);
+    bool terminal = isatty(STDERR_FILENO) != 0;
+    bool good = true;
+    for (int round = 0; round < rounds; round++) {
+        shuffle(jobs, n, &draws);
+        for (size_t i = 0; i < n; i++) {
+            if (terminal)
+                fprintf(stderr, "\r\033[Kround %d of %d, %zu of %zu: %s, %s", round + 1, rounds,
+                    i + 1, n, name_of(&rows[jobs[i].row]), engine_names[jobs[i].contender]);
+            /* What has failed once is not tried again: it may hang each time. */
+            if (!run_job(&jobs[i], ms, results)) {
+                good = false;
+                jobs[i] = jobs[--n];
+                i--;
+            }
+        }
+    }
+    if (terminal)
+        fprintf(stderr, "\r\033[K");
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
+    free(jobs);
+    return good;
+}
