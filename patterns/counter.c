@@ -76,7 +76,7 @@ void conc_counter_add_slow(struct conc_counter *counter, int64_t delta)
         add_locked(counter, delta);
         return;
     }
-    uint64_t id = conc_task_self()->id;
+    uint64_t id = conc_self()->id;
     atomic_fetch_add_explicit(
         &counter->stripes[id % CONC_COUNTER_STRIPES].value, delta, memory_order_relaxed);
 }

@@ -284,7 +284,7 @@ void conc_census_ends(void)
 static void count_if_left(const struct conc_task *task, void *arg)
 {
     size_t *n = arg;
-    *n += task->started && !task->service && task != conc_task_current();
+    *n += task->started && !task->service && task != conc_task_current_get();
 }
 
 static size_t left_behind(void)
@@ -302,7 +302,7 @@ static size_t left_behind(void)
 void conc_census_check_leaks(void)
 {
     /* A task tells its owner of its end before it has left the census: it may be on its way out. */
-    int others = conc_task_current() ? 1 : 0;
+    int others = conc_task_current_get() ? 1 : 0;
     for (int i = 0; i < 200 && left_behind() > 0 && atomic_load(&awake) > others; i++)
         sleep_a_millisecond();
     size_t left = left_behind();
@@ -312,5 +312,5 @@ void conc_census_check_leaks(void)
     snprintf(headline, sizeof headline, "conc: the program ends and %zu task%s left – leak!", left,
         left == 1 ? " is" : "s are");
     fflush(NULL); /* exit would have done so */
-    die(headline, conc_task_current(), EXIT_LEAK);
+    die(headline, conc_task_current_get(), EXIT_LEAK);
 }

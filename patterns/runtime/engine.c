@@ -74,17 +74,17 @@ int64_t conc_now_ns(void)
 
 void conc_yield(void)
 {
-    conc_task_self()->engine->yield();
+    conc_self()->engine->yield();
 }
 
 void conc_blocking(void (*fn)(void *), void *arg)
 {
-    conc_task_self()->engine->blocking(fn, arg);
+    conc_self()->engine->blocking(fn, arg);
 }
 
 struct conc_task *conc_fall_asleep(const struct conc_wait_info *info)
 {
-    struct conc_task *self = conc_task_self();
+    struct conc_task *self = conc_self();
     CONC_NOTE(&self->wait_object, info->object, memory_order_relaxed);
     CONC_NOTE(&self->wait_site, info->site, memory_order_relaxed);
     CONC_NOTE(&self->wait_what, info->what, memory_order_release);

@@ -25,6 +25,7 @@
 #include "runtime/lock.h"
 #include "runtime/site.h"
 #include "runtime/task.h"
+#include "runtime/thread_local.h"
 
 /* What a parked task waits for, for the reports. */
 struct conc_wait_info {
@@ -167,8 +168,14 @@ struct conc_task *conc_thread_adopt(void);
 
 /* The calling thread's task of this moment, NULL when it has none yet. Read it anew after every
  * park: a fiber may go on on another thread. */
-struct conc_task *conc_task_current(void);
-void conc_task_set_current(struct conc_task *task);
+CONC_THREAD_LOCAL_DECLARE(struct conc_task *, conc_task_current);
+
+/* The calling task, never NULL, as conc_task_self: inline for those who ask at every operation. */
+static inline struct conc_task *conc_self(void)
+{
+    struct conc_task *self = conc_task_current_get();
+    return __builtin_expect(self != NULL, 1) ? self : conc_task_self();
+}
 
 /* Called once by the first task: the environment, the reports at exit. */
 void conc_runtime_init(void);

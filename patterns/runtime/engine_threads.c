@@ -41,7 +41,7 @@ struct thread_task {
     int wake_fd;  /* -1 until the first poll */
 };
 
-static _Thread_local struct conc_task *current;
+CONC_THREAD_LOCAL_DEFINE(struct conc_task *, conc_task_current);
 
 /* The parker of a thread that conc did not start lives in the thread itself: nothing to allocate,
  * nothing to fail. */
@@ -50,17 +50,6 @@ static _Thread_local struct thread_task adopted;
 static struct thread_task *thread_task(struct conc_task *task)
 {
     return (struct thread_task *)task; /* the task is its first member */
-}
-
-/* Not for TSan to see: the fibers of one worker share this thread-local, one after the other. */
-__attribute__((no_sanitize("thread"))) struct conc_task *conc_task_current(void)
-{
-    return current;
-}
-
-__attribute__((no_sanitize("thread"))) void conc_task_set_current(struct conc_task *task)
-{
-    current = task;
 }
 
 /* --- life ---------------------------------------------------------------------------------------
@@ -116,7 +105,7 @@ static void finish(void *arg)
         conc_panic(task->started, "task %llu was ended by pthread_exit; use conc_task_exit",
             (unsigned long long)task->id);
     conc_task_finish(task);
-    current = NULL;
+    conc_task_current_set(NULL);
     conc_census_thread_removed(); /* last: until then it is no stranger */
 }
 
@@ -124,7 +113,7 @@ static void *thread_main(void *arg)
 {
     struct conc_task *task = arg;
     thread_task(task)->thread = pthread_self(); /* not by pthread_create, which may be later */
-    current = task;
+    conc_task_current_set(task);
     sharpen_timers();
     pthread_cleanup_push(finish, task);
     conc_task_main(task);
@@ -160,7 +149,7 @@ static void adopted_thread_ends(void *arg)
     struct thread_task *t = arg;
     conc_census_remove(&t->task);
     conc_census_ends();
-    current = NULL;
+    conc_task_current_set(NULL);
     conc_census_thread_removed();
     conc_lock_destroy(&t->task.end_lock);
     parker_destroy(t);

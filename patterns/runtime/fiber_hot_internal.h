@@ -200,7 +200,7 @@ static inline __attribute__((always_inline)) void switch_away(
     unsigned long n = atomic_load_explicit(&w->switches, memory_order_relaxed);
     atomic_store_explicit(&w->switches, n + 1, memory_order_relaxed);
     w->current = to;
-    conc_task_set_current(to ? &to->task : NULL);
+    conc_task_current_set(to ? &to->task : NULL);
     int saved_errno = errno;
     if (ends)
         __tsan_release(from); /* to whoever gets this stack next */

@@ -288,7 +288,7 @@ static void run(struct worker *w, struct fiber *fiber)
     unsigned long n = atomic_load_explicit(&w->switches, memory_order_relaxed);
     atomic_store_explicit(&w->switches, n + 1, memory_order_relaxed);
     w->current = fiber;
-    conc_task_set_current(&fiber->task);
+    conc_task_current_set(&fiber->task);
     __tsan_switch_to_fiber(fiber->tsan, 0);
     __sanitizer_start_switch_fiber(&w->scheduler_asan, fiber->stack, fiber->stack_size);
     conc_fiber_switch(&w->scheduler, &fiber->context);

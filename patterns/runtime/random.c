@@ -14,7 +14,7 @@ void conc_random_seed(uint64_t seed)
 
 uint64_t conc_random_u64(void)
 {
-    struct conc_task *self = conc_task_self();
+    struct conc_task *self = conc_self();
     if (self->random == 0) {
         /* Two steps, so that neighbouring seeds and neighbouring tasks start far apart. */
         uint64_t state = atomic_load_explicit(&program_seed, memory_order_relaxed);

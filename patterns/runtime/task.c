@@ -54,7 +54,7 @@ static int start(const struct order *order)
 {
     if (!order->fn)
         return EINVAL;
-    conc_task_self(); /* the starter is a task itself, and has the lower number */
+    conc_self(); /* the starter is a task itself, and has the lower number */
     if (conc_fault_start_now())
         return EAGAIN;
     const struct conc_engine *engine = conc_engine();
@@ -160,7 +160,7 @@ void conc_task_join_at(struct conc_task *task, const struct conc_site *site)
 {
     if (!task)
         return;
-    struct conc_task *self = conc_task_self();
+    struct conc_task *self = conc_self();
     if (task == self)
         conc_panic(site, "task %llu joins itself", (unsigned long long)task->id);
     conc_lock_acquire(&task->end_lock);
@@ -190,7 +190,7 @@ void conc_task_exit(void)
 
 struct conc_task *conc_task_self(void)
 {
-    struct conc_task *self = conc_task_current();
+    struct conc_task *self = conc_task_current_get();
     if (__builtin_expect(self != NULL, 1))
         return self;
     conc_runtime_init();
@@ -203,7 +203,7 @@ struct conc_task *conc_task_self(void)
     self = fiber ? conc_fibers_adopt_main() : conc_thread_adopt();
     enroll(self, main_thread ? "main" : "thread", NULL);
     conc_census_add(self);
-    conc_task_set_current(self);
+    conc_task_current_set(self);
     return self;
 }
 
@@ -224,7 +224,7 @@ void conc_task_set_name(const char *format, ...)
 
 void conc_cleanup_push(struct conc_cleanup *cleanup, void (*fn)(void *), void *arg)
 {
-    struct conc_task *self = conc_task_self();
+    struct conc_task *self = conc_self();
     cleanup->fn = fn;
     cleanup->arg = arg;
     cleanup->next = self->cleanups;
@@ -233,7 +233,7 @@ void conc_cleanup_push(struct conc_cleanup *cleanup, void (*fn)(void *), void *a
 
 void conc_cleanup_pop(struct conc_cleanup *cleanup, bool run)
 {
-    struct conc_task *self = conc_task_self();
+    struct conc_task *self = conc_self();
     if (self->cleanups != cleanup)
         conc_panic(CONC_HERE, "the cleanup popped is not the newest");
     self->cleanups = cleanup->next;

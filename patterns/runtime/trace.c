@@ -111,7 +111,7 @@ static void append(struct buffer *buffer, const struct event *event)
 void conc_trace_record(
     enum conc_trace_kind kind, const struct conc_task *task, const struct conc_wait_info *info)
 {
-    struct conc_task *self = conc_task_current();
+    struct conc_task *self = conc_task_current_get();
     struct event event = {
         .at_ns = conc_now_ns(),
         .order = atomic_fetch_add_explicit(&recorded, 1, memory_order_relaxed),

@@ -148,7 +148,7 @@ static void call_gathered(struct conc_context_after **afters)
         if (after) {
             unlink_after(after);
             after->state = CALLING;
-            after->runner = conc_task_self();
+            after->runner = conc_self();
         }
         conc_lock_release(&afters_lock);
         if (!after)
@@ -331,7 +331,7 @@ int conc_context_after(
 
 bool conc_context_after_stop(struct conc_context_after *after)
 {
-    struct conc_task *self = conc_task_self();
+    struct conc_task *self = conc_self();
     conc_timer_disarm(&after->deadline);
     struct conc_context *ctx = after->ctx;
     struct conc_wait_info info = {"for the callback of context", ctx, CONC_HERE};

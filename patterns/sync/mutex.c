@@ -30,7 +30,7 @@ void conc_mutex_destroy(struct conc_mutex *mutex)
 
 int conc_mutex_try_lock(struct conc_mutex *mutex)
 {
-    struct conc_task *self = conc_task_self();
+    struct conc_task *self = conc_self();
     conc_lock_acquire(&mutex->lock);
     bool taken = !mutex->owner;
     if (taken)
@@ -42,7 +42,7 @@ int conc_mutex_try_lock(struct conc_mutex *mutex)
 int conc_mutex_lock_at(
     struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site)
 {
-    struct conc_task *self = conc_task_self();
+    struct conc_task *self = conc_self();
     struct conc_wait_info info = {"to lock mutex", mutex, site};
     int64_t since_ns = 0; /* of the first wait */
     bool woken = false;
@@ -82,7 +82,7 @@ int conc_mutex_lock_at(
 
 void conc_mutex_unlock_at(struct conc_mutex *mutex, const struct conc_site *site)
 {
-    struct conc_task *self = conc_task_self();
+    struct conc_task *self = conc_self();
     conc_lock_acquire(&mutex->lock);
     if (mutex->owner != self)
         conc_panic(site, mutex->owner ? "a task unlocks a mutex that another task holds"

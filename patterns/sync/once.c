@@ -22,7 +22,7 @@ int conc_once_do_at(struct conc_once *once, void (*fn)(void *), void *arg, struc
 {
     if (!once || !fn)
         return EINVAL;
-    struct conc_task *self = conc_task_self();
+    struct conc_task *self = conc_self();
     conc_lock_acquire(&once->lock);
     if (once->state == RUNNING && site) {
         if (once->runner == self)

@@ -60,7 +60,7 @@ static struct conc_wait_node *grant(struct conc_rw_mutex *rw)
 
 static int try_lock(struct conc_rw_mutex *rw, bool write)
 {
-    struct conc_task *self = conc_task_self();
+    struct conc_task *self = conc_self();
     conc_lock_acquire(&rw->lock);
     bool taken = !rw->waiters.head && take(rw, write, self);
     conc_lock_release(&rw->lock);
@@ -70,7 +70,7 @@ static int try_lock(struct conc_rw_mutex *rw, bool write)
 static int lock(struct conc_rw_mutex *rw, bool write, struct conc_context *ctx,
     const struct conc_wait_info *info)
 {
-    struct conc_task *self = conc_task_self();
+    struct conc_task *self = conc_self();
     conc_lock_acquire(&rw->lock);
     if (!rw->waiters.head && take(rw, write, self)) {
         conc_lock_release(&rw->lock);
@@ -119,7 +119,7 @@ int conc_rw_mutex_read_lock_at(
 
 void conc_rw_mutex_unlock_at(struct conc_rw_mutex *rw, const struct conc_site *site)
 {
-    struct conc_task *self = conc_task_self();
+    struct conc_task *self = conc_self();
     conc_lock_acquire(&rw->lock);
     if (rw->owner != self)
         conc_panic(site, "a task unlocks a read-write mutex that it does not hold for writing");

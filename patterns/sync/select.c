@@ -196,7 +196,7 @@ int conc_select_at(struct conc_select_case *cases, size_t n, size_t *chosen,
     if (rc != 0)
         return rc;
     struct conc_wait_node *wake = NULL;
-    conc_task_self(); /* before the locks: the first call of a thread does more than look */
+    conc_self(); /* before the locks: the first call of a thread does more than look */
     sort_by_address(cases, n);
     lock_all(cases, n);
     rc = take_one(cases, n, chosen, &wake);

@@ -69,7 +69,7 @@ struct conc_wait_queue {
 static inline void conc_waiter_init(struct conc_waiter *waiter, bool sole)
 {
     waiter->sole = sole;
-    waiter->task = conc_task_self();
+    waiter->task = conc_self();
     atomic_init(&waiter->claim, CONC_UNCLAIMED);
 }
 
