@@ -29,7 +29,7 @@ target_link_libraries(bench_shared INTERFACE bench_shim baselines conc)
 
 file(GLOB target_sources CONFIGURE_DEPENDS bench/targets/*.c)
 add_executable(conc_targets ${target_sources})
-target_link_libraries(conc_targets PRIVATE baselines bench_shim conc PkgConfig::JANSSON)
+target_link_libraries(conc_targets PRIVATE baselines conc PkgConfig::JANSSON m)
 set_target_properties(conc_targets PROPERTIES
     OUTPUT_NAME conc-targets RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
 add_custom_target(bench_targets DEPENDS conc_targets)

@@ -35,7 +35,8 @@ double measured_go(const struct measured *m);
  * stderr. */
 bool rounds_run(struct measured *results, int rounds, int64_t ms, bool *go);
 
-void table_print(const struct measured *results, int rounds, bool go);
+/* `load` is that of the machine before the first round. */
+void table_print(const struct measured *results, int rounds, bool go, double load);
 
 /* Writes FILE whole or not at all. False when it could not be written, which has been said. */
 bool json_write(const struct measured *results, const char *path);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,7 +56,7 @@ static const struct row *find(const char *name)
 static int list(void)
 {
     for (size_t i = 0; i < rows_n; i++)
-        printf("%-21s %s\n", rows[i].id, rows[i].title);
+        printf("%-22s %-5s  %s\n", rows[i].id, rows[i].unit ? rows[i].unit : "ns", rows[i].title);
     return DONE;
 }
 
@@ -110,8 +111,11 @@ static int compare_all(struct measured *results, bool quick, const char *json)
     bool go = false;
     if (json && !json_writable(json))
         return USAGE;
+    double load = 0;
+    if (getloadavg(&load, 1) != 1)
+        load = 0;
     bool good = rounds_run(results, rounds, quick ? QUICK_MS : MS, &go);
-    table_print(results, rounds, go);
+    table_print(results, rounds, go, load);
     if (good && json)
         good = json_write(results, json);
     return good ? DONE : FAILED;

@@ -15,7 +15,7 @@
 #include "bench/targets/compare.h"
 #include "runtime/random.h"
 
-enum { PATIENCE_MS = 60000, OUTPUT = 4096 };
+enum { PATIENCE_S = 60, OUTPUT = 4096 };
 
 static const char *const engine_names[CONTENDERS] = {"fibers", "threads", "pthread", "Go", "Go"};
 
@@ -79,7 +79,7 @@ static void exec_job(const struct job *job, int64_t ms)
 static bool read_output(int fd, char *output, size_t size)
 {
     size_t length = 0;
-    time_t give_up = time(NULL) + PATIENCE_MS / 1000;
+    time_t give_up = time(NULL) + PATIENCE_S;
     for (;;) {
         struct pollfd ready = {.fd = fd, .events = POLLIN};
         time_t now = time(NULL);

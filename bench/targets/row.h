@@ -45,9 +45,11 @@ struct row {
 
     /* 0 where there is none. Where the targets were set is said in docs/performance.md. */
     double target;         /* fibers: the figure is to be no larger */
-    double threads_target; /* the same for the threads engine */
-    double limit;          /* what the machine allows */
+    double limit;          /* fibers: what the machine allows */
     double times_go;       /* fibers: this many times as fast as Go, at least */
+    double go_there;       /* what Go took where the targets were set */
+    double threads_target; /* the same as above for the threads engine */
+    double threads_limit;
 };
 
 extern const struct row rows[];

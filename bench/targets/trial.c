@@ -29,26 +29,46 @@ void trial_ok(int rc, const char *what, const char *file, int line)
 
 /* ---- one run ---- */
 
+/* The time that counts is divided among this many runs, whose median it is: what disturbs one for
+ * some milliseconds is left out. */
+enum { SLICES = 5 };
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
 static void run_once(struct trial *t, void (*workload)(struct trial *t))
 {
     t->elapsed_ns = 0;
     t->has_figures = false;
     workload(t);
+    if (!t->has_figures)
+        t->figures[0] = (double)t->elapsed_ns / (t->row->fixed ? 1 : (double)t->n);
 }
 
-/* Doubles the size until a run takes a fifth of the time it is to take: that is the warm-up, and
- * says how many operations the run that counts has to do. */
+/* Doubles the size until a run takes a tenth of the time it is to take: that is the warm-up, and
+ * says how many operations the runs that count have to do. */
 static void run_for(struct trial *t, void (*workload)(struct trial *t), int64_t ms)
 {
-    int64_t wanted_ns = CONC_MS(ms);
     for (t->n = 64;; t->n *= 2) {
         run_once(t, workload);
-        if (t->elapsed_ns >= wanted_ns / 5 || t->n > INT64_C(1) << 40)
+        if (t->elapsed_ns >= CONC_MS(ms) / 10)
             break;
     }
-    double more = (double)wanted_ns / (double)(t->elapsed_ns > 0 ? t->elapsed_ns : 1);
+    /* A workload with figures of its own takes turns itself. */
+    int slices = t->has_figures ? 1 : SLICES;
+    double more = (double)CONC_MS(ms) / slices / (double)t->elapsed_ns;
+    double values[SLICES];
     t->n = (int64_t)((double)t->n * (more < 1 ? 1 : more));
-    run_once(t, workload);
+    for (int i = 0; i < slices; i++) {
+        run_once(t, workload);
+        values[i] = t->figures[0];
+    }
+    qsort(values, (size_t)slices, sizeof *values, compare);
+    t->figures[0] = values[slices / 2];
 }
 
 static void run(const struct row *row, struct trial *t, void (*workload)(struct trial *t),
@@ -59,8 +79,6 @@ static void run(const struct row *row, struct trial *t, void (*workload)(struct 
     else
         run_for(t, workload, ms);
     memcpy(figures, t->figures, sizeof t->figures);
-    if (!t->has_figures)
-        figures[0] = (double)t->elapsed_ns / (row->fixed ? 1 : (double)t->n);
 }
 
 /* ---- a second thread, so that nothing is measured that only a process of one thread can do ----

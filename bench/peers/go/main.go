@@ -7,6 +7,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"sort"
 	"strconv"
 	"time"
 )
@@ -37,35 +38,48 @@ func must(ok bool, what string) {
 type row struct {
 	run   func(t *trial)
 	fixed bool // it has a size; else it is run until it takes long enough
+	turns bool // it takes turns itself, and has a figure of its own
+}
+
+const slices = 5
+
+func (r row) once(id string, n int) *trial {
+	t := &trial{n: n}
+	r.run(t)
+	if t.figures == nil {
+		ops := float64(n)
+		if r.fixed {
+			ops = 1
+		}
+		t.figures = []figure{{id, float64(t.elapsed.Nanoseconds()) / ops}}
+	}
+	return t
 }
 
 // measure runs a row as bench/targets/trial.c does.
 func measure(id string, r row, ms int) []figure {
-	t := &trial{n: 64}
-	ops := 1.0
 	if r.fixed {
-		r.run(t)
-	} else {
-		wanted := time.Duration(ms) * time.Millisecond
-		for {
-			r.run(t)
-			if t.elapsed >= wanted/5 {
-				break
-			}
-			t = &trial{n: t.n * 2}
-		}
-		n := t.n
-		if t.elapsed < wanted {
-			n = int(float64(n) * float64(wanted) / float64(t.elapsed))
-		}
-		t = &trial{n: n}
-		r.run(t)
-		ops = float64(n)
+		return r.once(id, 0).figures
 	}
-	if t.figures != nil {
-		return t.figures
+	wanted := time.Duration(ms) * time.Millisecond
+	t := r.once(id, 64)
+	for t.elapsed < wanted/10 {
+		t = r.once(id, t.n*2)
 	}
-	return []figure{{id, float64(t.elapsed.Nanoseconds()) / ops}}
+	k := slices
+	if r.turns {
+		k = 1
+	}
+	n := t.n
+	if slice := wanted / time.Duration(k); t.elapsed < slice {
+		n = int(float64(n) * float64(slice) / float64(t.elapsed))
+	}
+	values := make([]float64, k)
+	for i := range values {
+		values[i] = r.once(id, n).figures[0].value
+	}
+	sort.Float64s(values)
+	return []figure{{id, values[k/2]}}
 }
 
 func usage(message string) {

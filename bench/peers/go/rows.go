@@ -49,8 +49,8 @@ var rows = map[string]row{
 	"sleep_100us_w4":        {run: sleeps(100, 100*time.Microsecond, 4), fixed: true},
 	"sleep_100us_w8":        {run: sleeps(100, 100*time.Microsecond, 8), fixed: true},
 	"blocked_100k":          {run: blocked, fixed: true},
-	"cpu_fan_out":           {run: inTurns(fanOut)},
-	"cpu_pool":              {run: inTurns(cpuPool)},
+	"cpu_fan_out":           {run: inTurns("cpu_fan_out", fanOut), turns: true},
+	"cpu_pool":              {run: inTurns("cpu_pool", cpuPool), turns: true},
 }
 
 func sumBelow(n int) uint64 { return uint64(n) * uint64(n-1) / 2 }
@@ -631,7 +631,7 @@ func roundsOfWork() int {
 	return it.rounds * workNs / int(best.Nanoseconds())
 }
 
-func inTurns(concurrent func(items []item)) func(t *trial) {
+func inTurns(id string, concurrent func(items []item)) func(t *trial) {
 	return func(t *trial) {
 		n := t.n/turns + 1
 		rounds := roundsOfWork()
@@ -660,7 +660,6 @@ func inTurns(concurrent func(items []item)) func(t *trial) {
 			must(sum == 0, "answers")
 		}
 		t.elapsed = serial + parallel
-		id := os.Args[1]
 		t.figures = []figure{{id, workNs * float64(parallel) / float64(serial)}}
 	}
 }
@@ -713,4 +712,3 @@ func cpuPool(items []item) {
 	close(jobs)
 	wg.Wait()
 }
-
