@@ -45,7 +45,7 @@ if(GO AND EXISTS ${CONC_GOPATH}/src/golang.org/x/sync/errgroup
             GOCACHE=${PROJECT_BINARY_DIR}/go-cache
             ${GO} build -o ${PROJECT_BINARY_DIR}/bench/targets-go ${go_sources}
         DEPENDS ${go_sources} VERBATIM)
-    add_custom_target(targets_go DEPENDS ${PROJECT_BINARY_DIR}/bench/targets-go)
+    add_custom_target(targets_go ALL DEPENDS ${PROJECT_BINARY_DIR}/bench/targets-go)
     add_dependencies(bench_targets targets_go)
 else()
     message(STATUS "Go, x/sync or x/time is missing: ./conc bench targets goes without Go")
