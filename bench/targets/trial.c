@@ -58,9 +58,10 @@ static void run_for(struct trial *t, void (*workload)(struct trial *t), int64_t 
         if (t->elapsed_ns >= CONC_MS(ms) / 10)
             break;
     }
-    /* A workload with figures of its own takes turns itself. */
+    /* A workload with figures of its own takes turns itself; they are to be long, for the start of
+     * its workers is in them. */
     int slices = t->has_figures ? 1 : SLICES;
-    double more = (double)CONC_MS(ms) / slices / (double)t->elapsed_ns;
+    double more = (double)CONC_MS(t->has_figures ? 4 * ms : ms) / slices / (double)t->elapsed_ns;
     double values[SLICES];
     t->n = (int64_t)((double)t->n * (more < 1 ? 1 : more));
     for (int i = 0; i < slices; i++) {

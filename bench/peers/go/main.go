@@ -69,6 +69,7 @@ func measure(id string, r row, ms int) []figure {
 	k := slices
 	if r.turns {
 		k = 1
+		wanted *= 4
 	}
 	n := t.n
 	if slice := wanted / time.Duration(k); t.elapsed < slice {
