@@ -47,6 +47,7 @@
 
 #include "runtime/census.h"
 #include "runtime/clock.h"
+#include "runtime/engine.h"
 #include "runtime/memory.h"
 #include "runtime/random.h"
 #include "runtime/task.h"
@@ -101,6 +102,14 @@ static inline int unit_run_tests(const char *name, double seconds, const TTest *
     int failed = srunner_ntests_failed(runner);
     srunner_free(runner);
     return failed > 0;
+}
+
+/* Whether all tasks share one thread and a virtual clock. What needs the kernel in between (a
+ * thread that conc did not start and that a task waits for, a call that blocks for ever) cannot run
+ * so. */
+static inline bool unit_on_sim(void)
+{
+    return strcmp(conc_engine_name(), "sim") == 0;
 }
 
 /* ---------------------------------------------------------------- error codes */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "runtime/census.h"
+#include "runtime/clock.h"
 #include "runtime/trace.h"
 
 enum { EXIT_DEADLOCK = 3, EXIT_LEAK = 4 };
@@ -22,7 +23,7 @@ static atomic_long threads;     /* threads that carry tasks */
 
 void conc_census_add(struct conc_task *task)
 {
-    conc_lock_acquire(&lock);
+    conc_lock_acquire_unseen(&lock);
     task->census_next = NULL;
     task->census_prev = last;
     *(last ? &last->census_next : &first) = task;
@@ -33,7 +34,7 @@ void conc_census_add(struct conc_task *task)
 
 void conc_census_remove(struct conc_task *task)
 {
-    conc_lock_acquire(&lock);
+    conc_lock_acquire_unseen(&lock);
     *(task->census_prev ? &task->census_prev->census_next : &first) = task->census_next;
     *(task->census_next ? &task->census_next->census_prev : &last) = task->census_prev;
     listed -= !task->service;
@@ -42,7 +43,7 @@ void conc_census_remove(struct conc_task *task)
 
 void conc_census_rename(struct conc_task *task, const char *name)
 {
-    conc_lock_acquire(&lock);
+    conc_lock_acquire_unseen(&lock);
     snprintf(task->own_name, sizeof task->own_name, "%s", name);
     atomic_store(&task->name, task->own_name);
     conc_lock_release(&lock);
@@ -50,7 +51,7 @@ void conc_census_rename(struct conc_task *task, const char *name)
 
 size_t conc_census_count(void)
 {
-    conc_lock_acquire(&lock);
+    conc_lock_acquire_unseen(&lock);
     size_t count = listed;
     conc_lock_release(&lock);
     const struct conc_engine *engine = conc_engine();
@@ -205,9 +206,15 @@ static _Noreturn void die(const char *headline, const struct conc_task *left_out
     struct text text = {.len = 0};
     put(&text, headline);
     flush_line(&text, STDERR_FILENO);
-    conc_lock_acquire(&lock);
+    conc_lock_acquire_unseen(&lock);
     print_all_but(left_out, STDERR_FILENO);
     conc_lock_release(&lock);
+    if (conc_engine()->note) {
+        char note[160];
+        conc_engine()->note(note, sizeof note);
+        put(&text, note);
+        flush_line(&text, STDERR_FILENO);
+    }
     _exit(code);
 }
 
@@ -290,7 +297,7 @@ static void count_if_left(const struct conc_task *task, void *arg)
 static size_t left_behind(void)
 {
     size_t n = 0;
-    conc_lock_acquire(&lock);
+    conc_lock_acquire_unseen(&lock);
     for (const struct conc_task *task = first; task; task = task->census_next)
         count_if_left(task, &n);
     conc_lock_release(&lock);
@@ -302,9 +309,14 @@ static size_t left_behind(void)
 void conc_census_check_leaks(void)
 {
     /* A task tells its owner of its end before it has left the census: it may be on its way out. */
+    static const struct conc_wait_info info = {"for tasks to end", NULL, NULL};
     int others = conc_task_current_get() ? 1 : 0;
-    for (int i = 0; i < 200 && left_behind() > 0 && atomic_load(&awake) > others; i++)
-        sleep_a_millisecond();
+    for (int i = 0; i < 200 && left_behind() > 0 && atomic_load(&awake) > others; i++) {
+        if (conc_task_current_get()) /* as a task, so that they can run */
+            conc_park(NULL, conc_time_add(conc_now_ns(), CONC_MS(1)), &info);
+        else
+            sleep_a_millisecond();
+    }
     size_t left = left_behind();
     if (left == 0)
         return;

@@ -9,7 +9,8 @@
 #include "runtime/engine.h"
 #include "runtime/trace.h"
 
-static const struct conc_engine *const engines[] = {&conc_engine_threads, &conc_engine_fibers};
+static const struct conc_engine *const engines[] = {
+    &conc_engine_threads, &conc_engine_fibers, &conc_engine_sim};
 
 enum { ENGINES = sizeof engines / sizeof *engines };
 
@@ -64,7 +65,7 @@ const char *conc_engine_name(void)
 
 const char *conc_engine_names(void)
 {
-    return "threads, fibers";
+    return "threads, fibers, sim";
 }
 
 int64_t conc_now_ns(void)

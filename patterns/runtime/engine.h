@@ -110,10 +110,15 @@ struct conc_engine {
      * engine does both itself, and this calls visit (unless NULL) for each live task and returns
      * their number. */
     size_t (*tasks)(void (*visit)(const struct conc_task *task, void *arg), void *arg);
+
+    /* A last line for the reports; NULL: none. */
+    void (*note)(char *text, size_t size);
 };
 
 extern const struct conc_engine conc_engine_threads;
 extern const struct conc_engine conc_engine_fibers;
+extern const struct conc_engine conc_engine_sim;
+struct conc_task *conc_sim_adopt_main(void);
 struct conc_task *conc_fibers_adopt_main(void);
 void conc_fibers_stop(void);
 

@@ -26,6 +26,7 @@
 
 #include "runtime/census.h"
 #include "runtime/fiber_hot_internal.h"
+#include "runtime/fiber_stack.h"
 
 struct fibers conc_fibers = {.next_deadline = CONC_FOREVER};
 
@@ -305,25 +306,13 @@ static void schedule(struct worker *w)
 /* --- workers -------------------------------------------------------------------------------------
  */
 
-static void find_own_stack(char **bottom, size_t *size)
-{
-    pthread_attr_t attr;
-    void *address = NULL;
-    *size = 0;
-    if (pthread_getattr_np(pthread_self(), &attr) == 0) {
-        pthread_attr_getstack(&attr, &address, size);
-        pthread_attr_destroy(&attr);
-    }
-    *bottom = address;
-}
-
 static void *worker_main(void *arg)
 {
     struct worker *w = arg;
     tls_worker = w;
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     char *bottom;
-    find_own_stack(&bottom, &w->scheduler_size);
+    conc_fiber_own_stack(&bottom, &w->scheduler_size);
     w->scheduler_bottom = bottom;
     w->scheduler_tsan = __tsan_get_current_fiber();
     conc_fiber_signal_stack();
@@ -407,7 +396,7 @@ void conc_fiber_first_worker(struct fiber *fiber)
     w->scheduler_tsan = __tsan_create_fiber(0);
     conc_fiber_prepare(&w->scheduler, scheduler->stack, scheduler, scheduler_main, w);
     fiber->pinned = w;
-    find_own_stack(&fiber->stack, &fiber->stack_size);
+    conc_fiber_own_stack(&fiber->stack, &fiber->stack_size);
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     w->current = fiber;
     w->thread = pthread_self();

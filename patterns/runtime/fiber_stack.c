@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -80,4 +81,16 @@ bool conc_fiber_in_guard(const char *slab, const void *address, size_t *stack)
         return false;
     *stack = offset / size;
     return true;
+}
+
+void conc_fiber_own_stack(char **bottom, size_t *size)
+{
+    pthread_attr_t attr;
+    void *address = NULL;
+    *size = 0;
+    if (pthread_getattr_np(pthread_self(), &attr) == 0) {
+        pthread_attr_getstack(&attr, &address, size);
+        pthread_attr_destroy(&attr);
+    }
+    *bottom = address;
 }

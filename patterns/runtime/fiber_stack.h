@@ -27,6 +27,9 @@ enum { CONC_STACKS_A_SLAB = 64 };
  * slab + i * size, the guard at its low end included. */
 char *conc_fiber_slab_map(void);
 
+/* The calling thread's own stack. */
+void conc_fiber_own_stack(char **bottom, size_t *size);
+
 /* Whether an address lies in the guard of a stack of the slab. */
 bool conc_fiber_in_guard(const char *slab, const void *address, size_t *stack);
 

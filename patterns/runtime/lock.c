@@ -43,7 +43,8 @@ void conc_lock_acquire_slow(struct conc_lock *lock)
     int saved_errno = errno;
     int spins = several_cores() ? SPINS : 0;
     for (;;) {
-        for (int i = 0; i < spins; i++) {
+        bool others_ran = conc_sim_wait_lock(lock); /* on sim the holder is on our own thread */
+        for (int i = 0; i < spins && !others_ran; i++) {
             /* Look before the exchange: looking leaves the cache line with the holder. */
             if (!atomic_load_explicit(&lock->held, memory_order_relaxed))
                 break;
@@ -51,7 +52,8 @@ void conc_lock_acquire_slow(struct conc_lock *lock)
         }
         if (conc_lock_try_acquire(lock))
             break;
-        nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
+        if (!others_ran)
+            nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
     }
     errno = saved_errno;
 }

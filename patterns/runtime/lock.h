@@ -14,11 +14,15 @@
  * sleeps on it. When the holder has been preempted by the kernel, whoever waits stops spinning
  * after a microsecond and sleeps in short naps (lock.c).
  *
+ * Taking a lock is a choice point of the sim engine (sim.h): all that tasks do to each other
+ * happens under one, or at an atomic that has a choice point of its own.
+ *
  * Unlocking touches the lock last by that store. An object may therefore be freed by whoever takes
  * the lock next, even while the previous holder is still on its way out.
  */
 
 #include "runtime/config.h"
+#include "runtime/sim.h"
 
 #if CONC_LOCK_PTHREAD
 
@@ -52,14 +56,29 @@ static inline void conc_lock_destroy(struct conc_lock *lock)
     VALGRIND_HG_CLEAN_MEMORY(lock, sizeof *lock);
 }
 
-static inline void conc_lock_acquire(struct conc_lock *lock)
-{
-    pthread_mutex_lock(&lock->mutex);
-}
-
 static inline int conc_lock_try_acquire(struct conc_lock *lock)
 {
     return pthread_mutex_trylock(&lock->mutex) == 0;
+}
+
+static inline void conc_lock_acquire_unseen(struct conc_lock *lock)
+{
+    while (atomic_load_explicit(&conc_sim_on, memory_order_relaxed)) {
+        if (conc_lock_try_acquire(lock))
+            return;
+        if (!conc_sim_wait_lock(lock))
+            break;
+    }
+    pthread_mutex_lock(&lock->mutex);
+}
+
+/* Whether anybody holds it at this moment. */
+static inline int conc_lock_is_held(struct conc_lock *lock)
+{
+    if (!conc_lock_try_acquire(lock))
+        return 1;
+    pthread_mutex_unlock(&lock->mutex);
+    return 0;
 }
 
 static inline void conc_lock_release(struct conc_lock *lock)
@@ -100,10 +119,19 @@ static inline int conc_lock_try_acquire(struct conc_lock *lock)
     return !atomic_exchange_explicit(&lock->held, 1, memory_order_acquire);
 }
 
-static inline void conc_lock_acquire(struct conc_lock *lock)
+/* Without a choice point: for what observes (the census, the trace) and must not change the
+ * schedule.
+ */
+static inline void conc_lock_acquire_unseen(struct conc_lock *lock)
 {
     if (!conc_lock_try_acquire(lock))
         conc_lock_acquire_slow(lock);
+}
+
+/* Whether anybody holds it at this moment. */
+static inline int conc_lock_is_held(struct conc_lock *lock)
+{
+    return atomic_load_explicit(&lock->held, memory_order_relaxed);
 }
 
 static inline void conc_lock_release(struct conc_lock *lock)
@@ -112,5 +140,11 @@ static inline void conc_lock_release(struct conc_lock *lock)
 }
 
 #endif
+
+static inline void conc_lock_acquire(struct conc_lock *lock)
+{
+    conc_sim_point();
+    conc_lock_acquire_unseen(lock);
+}
 
 #endif

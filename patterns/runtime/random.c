@@ -12,12 +12,17 @@ void conc_random_seed(uint64_t seed)
     atomic_store(&program_seed, seed);
 }
 
+uint64_t conc_random_program_seed(void)
+{
+    return atomic_load_explicit(&program_seed, memory_order_relaxed);
+}
+
 uint64_t conc_random_u64(void)
 {
     struct conc_task *self = conc_self();
     if (self->random == 0) {
         /* Two steps, so that neighbouring seeds and neighbouring tasks start far apart. */
-        uint64_t state = atomic_load_explicit(&program_seed, memory_order_relaxed);
+        uint64_t state = conc_random_program_seed();
         state = conc_splitmix64(&state) ^ self->id;
         self->random = conc_splitmix64(&state) | 1;
     }

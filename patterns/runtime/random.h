@@ -16,6 +16,9 @@
  */
 void conc_random_seed(uint64_t seed);
 
+/* What it was set to; 0 when it was not. */
+uint64_t conc_random_program_seed(void);
+
 /* The next number of the calling task, uniform over 64 bits. */
 uint64_t conc_random_u64(void);
 

@@ -195,12 +195,20 @@ struct conc_task *conc_task_self(void)
         return self;
     conc_runtime_init();
     bool main_thread = atomic_load_explicit(&last_id, memory_order_relaxed) == 0;
-    bool fiber = conc_engine() == &conc_engine_fibers && gettid() == getpid();
-    /* Counted as awake before it is known as a thread of ours: in between, the others might all
-     * fall asleep and find no stranger left who could wake them. */
-    if (!fiber)
+    const struct conc_engine *engine = conc_engine();
+    self = NULL;
+    if (gettid() == getpid()) {
+        if (engine == &conc_engine_sim)
+            self = conc_sim_adopt_main();
+        else if (engine == &conc_engine_fibers)
+            self = conc_fibers_adopt_main();
+    }
+    if (!self) {
+        /* Counted as awake before it is known as a thread of ours: in between, the others might all
+         * fall asleep and find no stranger left who could wake them. */
         conc_census_awake();
-    self = fiber ? conc_fibers_adopt_main() : conc_thread_adopt();
+        self = conc_thread_adopt();
+    }
     enroll(self, main_thread ? "main" : "thread", NULL);
     conc_census_add(self);
     conc_task_current_set(self);

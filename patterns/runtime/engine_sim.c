@@ -1,0 +1,729 @@
+/* SPDX-License-Identifier: MIT */
+
+/*
+ * The sim engine: every task is a fiber of one thread, the next to run is drawn from a seed, and
+ * the clock jumps to the next timer when all are asleep. The same seed gives the same run (sim.h).
+ *
+ * The thread is the program's first, and main's task runs on its own stack.
+ * There is no scheduler beside the tasks: whoever gives up its turn draws the next and switches to
+ * it. So whatever is looked for here (a ready task, a timer, a descriptor) is looked for on the
+ * stack of the last one that fell asleep.
+ *
+ * Threads that conc did not start may call it, too. They park as threads do (engine_threads.c), and
+ * hand what they wake to the sim thread. Their timing is the kernel's, so a run with such threads
+ * does not repeat.
+ */
+
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "runtime/census.h"
+#include "runtime/clock.h"
+#include "runtime/engine.h"
+#include "runtime/fiber_stack.h"
+#include "runtime/fiber_switch.h"
+#include "runtime/fiber_tools.h"
+#include "runtime/memory.h"
+#include "runtime/random.h"
+#include "runtime/sim.h"
+#include "runtime/timer_heap.h"
+#include "runtime/trace.h"
+
+struct sim_task {
+    struct conc_task task;
+    struct conc_fiber_context context; /* while it does not run */
+    enum { ASLEEP, READY } state;      /* READY: in the list of those that can run */
+    bool token;
+    bool counted_out;       /* of those awake: nothing but a token can wake it */
+    bool fresh;             /* started by a foreign thread, and not in the list yet */
+    size_t place;           /* in the list */
+    int64_t priority;       /* the highest runs, in schedules by priority */
+    struct conc_lock *lock; /* it waits for this one to be free; NULL: for none */
+    struct conc_timer_node timer;
+    struct pollfd *fd;      /* it waits for this, too; NULL: for none. On its stack. */
+    struct sim_task *older; /* of those that wait for a descriptor */
+    struct sim_task *next;  /* in the list of free ones, or of those a foreign thread wakes */
+    char *stack;            /* fixed: the lowest address */
+    size_t stack_size;      /* fixed */
+    struct sim_task *all;   /* fixed: the next of all that were ever made */
+    bool live;              /* started and not ended */
+    atomic_bool off;        /* has ended and left its stack */
+    void *tsan;
+    void *asan;
+};
+
+enum { MAX_CHANGES = 3, BUSY = 1000 };
+
+static struct {
+    /* The sim thread's only. */
+    struct sim_task *current;
+    struct sim_task **ready;
+    size_t len;
+    size_t room;
+    struct sim_task *ending;
+    struct sim_task *polling; /* those that wait for a descriptor */
+    struct conc_timer_heap timers;
+    bool deciding; /* no choice points while one is being made */
+    _Atomic(int64_t) now_ns;
+    unsigned busy; /* choice points and looks at the clock since it last jumped */
+
+    /* The schedule. */
+    bool begun;
+    bool draws; /* it also decides what tasks draw, such as which ready case of a select */
+    uint64_t seed;
+    uint64_t random;
+    uint64_t steps;
+    bool by_priority;
+    uint64_t changes[MAX_CHANGES]; /* the steps at which the one that runs falls below the others */
+    int64_t floor;                 /* below every priority so far */
+    int log_fd;                    /* CONC_SCHEDULE_LOG; -1: none */
+
+    /* Under the lock, which is taken by conc_lock_try_acquire alone: no choice points. */
+    struct conc_lock lock;
+    struct sim_task *free;
+    struct sim_task *all;
+    struct sim_task *woken; /* by foreign threads; the newest first */
+    int wake_fd;            /* an eventfd that ends the thread's sleep in poll */
+    atomic_bool some_woken;
+} s = {.wake_fd = -1, .log_fd = -1, .now_ns = 1, .lock = CONC_LOCK_INIT};
+
+static _Thread_local bool on_sim_thread;
+
+atomic_bool conc_sim_on;
+
+static struct sim_task *sim_task(struct conc_task *task)
+{
+    return (struct sim_task *)task; /* the task is its first member */
+}
+
+static void lock_acquire(void)
+{
+    while (!conc_lock_try_acquire(&s.lock))
+        ;
+}
+
+/* --- the schedule -------------------------------------------------------------------------------
+ */
+
+static uint64_t draw(void)
+{
+    return conc_splitmix64(&s.random);
+}
+
+static uint64_t draw_below(uint64_t bound)
+{
+    return (uint64_t)((unsigned __int128)draw() * bound >> 64);
+}
+
+static void begin_schedule(uint64_t seed)
+{
+    s.begun = true;
+    s.seed = seed;
+    s.random = seed;
+    s.random = draw();
+    s.steps = 0;
+    s.by_priority = seed % 2 != 0;
+    s.floor = 0;
+    /* How long the run will be is not known: a power of two between 16 and 8192. */
+    uint64_t length = UINT64_C(16) << draw_below(10);
+    uint64_t changes = 1 + draw_below(MAX_CHANGES);
+    for (uint64_t i = 0; i < MAX_CHANGES; i++)
+        s.changes[i] = i < changes ? 1 + draw_below(length) : 0;
+    s.current->priority = (int64_t)(draw() >> 2) + MAX_CHANGES + 1;
+}
+
+/* Not before the first choice: a program may still set its seed. */
+static void ensure_schedule(void)
+{
+    if (s.begun)
+        return;
+    const char *wish = getenv("CONC_SCHEDULE");
+    s.draws = wish && *wish;
+    if (!s.draws) {
+        begin_schedule(conc_random_program_seed());
+        return;
+    }
+    char *end;
+    errno = 0;
+    uint64_t seed = strtoull(wish, &end, 10);
+    if (*wish < '0' || *wish > '9' || *end != '\0' || errno != 0) {
+        fprintf(stderr, "conc: CONC_SCHEDULE: '%s' is not a number of 64 bits\n", wish);
+        _Exit(2);
+    }
+    begin_schedule(seed);
+}
+
+static void open_log(void)
+{
+    const char *path = getenv("CONC_SCHEDULE_LOG");
+    if (!path || !*path)
+        return;
+    s.log_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
+    if (s.log_fd < 0) {
+        fprintf(stderr, "conc: CONC_SCHEDULE_LOG: cannot write '%s': %s\n", path, strerror(errno));
+        _Exit(2);
+    }
+}
+
+/* One line for each change of turn, written at once: the process may be about to die.
+ * STEP, then of the task that leaves: number, name, what it waits for ("its turn": it could go on),
+ * FILE:LINE or "-"; then of the next: number, name. Separated by tabs. */
+static void log_turn(const struct sim_task *next, bool ends)
+{
+    const struct conc_task *task = &s.current->task;
+    const struct conc_site *site = atomic_load_explicit(&task->wait_site, memory_order_relaxed);
+    const char *what = atomic_load_explicit(&task->wait_what, memory_order_relaxed);
+    if (s.current->state == READY) {
+        what = s.current->lock ? "for a lock inside conc" : "for its turn";
+        site = NULL;
+    }
+    char place[256] = "-";
+    if (site)
+        snprintf(place, sizeof place, "%s:%d", site->file, site->line);
+    dprintf(s.log_fd, "%" PRIu64 "\t%" PRIu64 "\t%s\t%s\t%s\t%" PRIu64 "\t%s\n", s.steps, task->id,
+        atomic_load(&task->name),
+        ends   ? "ends"
+        : what ? what
+               : "",
+        ends ? "-" : place, next->task.id, atomic_load(&next->task.name));
+}
+
+static bool can_run(const struct sim_task *t)
+{
+    return !t->lock || !conc_lock_is_held(t->lock);
+}
+
+/* Among those that can run, by the rule of the schedule; NULL when each waits for a lock. */
+static struct sim_task *choose(void)
+{
+    struct sim_task *best = NULL;
+    /* Those that run for so long may be waiting, by looking again and again, for one below them. */
+    if (s.by_priority && s.busy <= BUSY) {
+        for (size_t i = 0; i < s.len; i++)
+            if (can_run(s.ready[i]) && (!best || s.ready[i]->priority > best->priority))
+                best = s.ready[i];
+        return best;
+    }
+    size_t from = draw_below(s.len);
+    for (size_t i = 0; i < s.len; i++) {
+        struct sim_task *t = s.ready[(from + i) % s.len];
+        if (can_run(t))
+            return t;
+    }
+    return NULL;
+}
+
+/* --- who can run --------------------------------------------------------------------------------
+ */
+
+static void make_ready(struct sim_task *t)
+{
+    if (s.len == s.room) {
+        s.room = s.room ? 2 * s.room : 256;
+        s.ready = realloc(s.ready, s.room * sizeof *s.ready);
+        if (!s.ready) {
+            fputs("conc: no memory for the list of tasks\n", stderr);
+            abort();
+        }
+    }
+    t->state = READY;
+    t->place = s.len;
+    s.ready[s.len++] = t;
+}
+
+static void make_unready(struct sim_task *t)
+{
+    struct sim_task *moved = s.ready[--s.len];
+    s.ready[t->place] = moved;
+    moved->place = t->place;
+    t->state = ASLEEP;
+}
+
+static void give_token(struct sim_task *t)
+{
+    t->token = true;
+    if (t->counted_out)
+        conc_census_awake();
+    t->counted_out = false;
+    if (t->state == ASLEEP)
+        make_ready(t);
+}
+
+/* A task that starts. */
+static void admit(struct sim_task *t)
+{
+    t->fresh = false;
+    t->priority = (int64_t)(draw() >> 2) + MAX_CHANGES + 1;
+    if (s.draws)
+        t->task.random = draw() | 1;
+    make_ready(t);
+}
+
+static void take_woken(void)
+{
+    if (!atomic_load(&s.some_woken))
+        return;
+    lock_acquire();
+    struct sim_task *woken = s.woken;
+    s.woken = NULL;
+    atomic_store(&s.some_woken, false);
+    conc_lock_release(&s.lock);
+    while (woken) {
+        struct sim_task *next = woken->next;
+        __tsan_acquire(woken);
+        if (woken->fresh)
+            admit(woken);
+        else
+            give_token(woken);
+        (void)conc_census_asleep(); /* counted by whoever put it into the list */
+        woken = next;
+    }
+}
+
+static void fire_timers(void)
+{
+    struct conc_timer_node *node;
+    while ((node = s.timers.earliest) && node->when_ns <= s.now_ns) {
+        conc_timer_heap_remove(&s.timers, node);
+        struct sim_task *t = (struct sim_task *)((char *)node - offsetof(struct sim_task, timer));
+        if (t->state == ASLEEP)
+            make_ready(t);
+    }
+}
+
+/* Makes ready those whose descriptor is. Sleeps until there is one, or a foreign thread wakes
+ * somebody, or for so many milliseconds; negative: without end. */
+static void poll_descriptors(int timeout_ms)
+{
+    if (!s.polling && timeout_ms == 0)
+        return;
+    size_t n = 1;
+    for (struct sim_task *t = s.polling; t; t = t->older)
+        n++;
+    struct pollfd few[16];
+    struct pollfd *fds = n <= 16 ? few : calloc(n, sizeof *fds);
+    if (!fds) {
+        fputs("conc: no memory to wait for descriptors\n", stderr);
+        abort();
+    }
+    fds[0] = (struct pollfd){.fd = s.wake_fd, .events = POLLIN};
+    size_t i = 1;
+    for (struct sim_task *t = s.polling; t; t = t->older)
+        fds[i++] = *t->fd;
+    if (poll(fds, n, timeout_ms) > 0) {
+        eventfd_t ignored;
+        if (fds[0].revents)
+            eventfd_read(s.wake_fd, &ignored);
+        i = 1;
+        for (struct sim_task *t = s.polling; t; t = t->older, i++) {
+            t->fd->revents = fds[i].revents;
+            if (fds[i].revents && t->state == ASLEEP)
+                make_ready(t);
+        }
+    }
+    if (fds != few)
+        free(fds);
+}
+
+/* All are asleep, no timer is set and no descriptor is waited for: this is a deadlock, unless there
+ * is a thread outside conc that may call us. */
+static void wait_for_strangers(void)
+{
+    bool awake = conc_census_check_deadlock();
+    poll_descriptors(awake ? 1000 : 100);
+}
+
+/* The one that runs next. The caller, if it sleeps, is not in the list. */
+static struct sim_task *next_to_run(void)
+{
+    struct sim_task *next;
+    s.deciding = true;
+    for (;;) {
+        take_woken();
+        fire_timers();
+        poll_descriptors(0);
+        if (s.len > 0 && (next = choose()))
+            break;
+        if (s.len > 0) /* the lock is held by a foreign thread: for some nanoseconds */
+            continue;
+        if (s.timers.earliest) {
+            s.now_ns = s.timers.earliest->when_ns;
+            s.busy = 0;
+        } else if (s.polling) {
+            poll_descriptors(-1);
+        } else {
+            wait_for_strangers();
+        }
+    }
+    s.deciding = false;
+    return next;
+}
+
+/* --- switching ----------------------------------------------------------------------------------
+ */
+
+static void finish_switch(void)
+{
+    struct sim_task *ended = s.ending;
+    if (!ended)
+        return;
+    s.ending = NULL;
+    __tsan_destroy_fiber(ended->tsan);
+    atomic_store_explicit(&ended->off, true, memory_order_release);
+}
+
+/* Not inlined: what it does to the stack is nobody else's business. */
+static __attribute__((noinline)) void switch_to(struct sim_task *next, bool ends)
+{
+    struct sim_task *self = s.current;
+    if (next == self)
+        return;
+    int saved_errno = errno;
+    if (s.log_fd >= 0)
+        log_turn(next, ends);
+    s.current = next;
+    conc_task_current_set(&next->task);
+    __tsan_switch_to_fiber(next->tsan, 0);
+    __sanitizer_start_switch_fiber(ends ? NULL : &self->asan, next->stack, next->stack_size);
+    conc_fiber_switch(&self->context, &next->context);
+    __sanitizer_finish_switch_fiber(self->asan, NULL, NULL);
+    finish_switch();
+    errno = saved_errno;
+}
+
+static void fiber_main(void *arg)
+{
+    struct sim_task *self = arg;
+    __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
+    finish_switch();
+    conc_task_main(&self->task);
+    conc_engine_sim.exit(&self->task);
+}
+
+static __attribute__((noreturn)) void sim_exit(struct conc_task *task)
+{
+    struct sim_task *self = sim_task(task);
+    self->live = false;
+    conc_task_finish(task);
+    (void)conc_census_asleep();
+    make_unready(self);
+    s.ending = self;
+    switch_to(next_to_run(), true);
+    abort();
+}
+
+/* --- choice points ------------------------------------------------------------------------------
+ */
+
+static bool at_liberty(void)
+{
+    return on_sim_thread && !s.deciding && s.current;
+}
+
+/* Time stands still while somebody can run. But for a program that goes on until a deadline without
+ * ever falling asleep it moves in the end. */
+static void work_a_little(void)
+{
+    if (++s.busy > BUSY)
+        s.now_ns += CONC_US(1);
+}
+
+/* The turn goes to whoever the schedule says, who may be the one that has it. */
+static void turn(void)
+{
+    static const struct conc_wait_info info = {"for its turn", NULL, NULL};
+    struct sim_task *self = s.current;
+    ensure_schedule();
+    s.steps++;
+    work_a_little();
+    for (int i = 0; s.by_priority && i < MAX_CHANGES; i++)
+        if (s.changes[i] == s.steps)
+            self->priority = MAX_CHANGES - i;
+    struct sim_task *next = next_to_run();
+    if (next == self)
+        return;
+    s.deciding = true; /* the trace takes locks */
+    conc_trace(CONC_TRACE_BLOCK, &self->task, &info);
+    s.deciding = false;
+    switch_to(next, false);
+    s.deciding = true;
+    conc_trace(CONC_TRACE_RUN, &self->task, NULL);
+    s.deciding = false;
+}
+
+void conc_sim_point_taken(void)
+{
+    if (at_liberty())
+        turn();
+}
+
+bool conc_sim_wait_lock(struct conc_lock *lock)
+{
+    if (!on_sim_thread)
+        return false;
+    if (!at_liberty())
+        return true;
+    s.current->lock = lock;
+    turn();
+    s.current->lock = NULL;
+    return true;
+}
+
+/* One that yields waits for the others: by priority it would be chosen again at once. */
+static void sim_yield(void)
+{
+    s.current->priority = --s.floor;
+    turn();
+}
+
+/* --- sleep --------------------------------------------------------------------------------------
+ */
+
+static void sleep_until_woken(struct sim_task *self, int64_t deadline_ns)
+{
+    ensure_schedule();
+    s.steps++;
+    if (deadline_ns != CONC_FOREVER)
+        conc_timer_heap_insert(&s.timers, &self->timer, deadline_ns);
+    make_unready(self);
+    self->counted_out = deadline_ns == CONC_FOREVER && !self->fd;
+    if (self->counted_out)
+        (void)conc_census_asleep();
+    switch_to(next_to_run(), false);
+    conc_timer_heap_remove(&s.timers, &self->timer);
+}
+
+static int sim_park(struct conc_task *task, struct conc_lock *held, int64_t deadline_ns, bool sole)
+{
+    (void)sole;
+    struct sim_task *self = sim_task(task);
+    CONC_NOTE(&task->wait_since, s.now_ns, memory_order_relaxed);
+    if (held)
+        conc_lock_release(held);
+    if (!self->token)
+        sleep_until_woken(self, deadline_ns);
+    bool woken = self->token;
+    self->token = false;
+    return woken ? 0 : ETIMEDOUT;
+}
+
+static void wake_from_outside(struct sim_task *t)
+{
+    conc_census_awake(); /* for what is in the list, until it is taken out */
+    __tsan_release(t);
+    lock_acquire();
+    t->next = s.woken;
+    s.woken = t;
+    atomic_store(&s.some_woken, true);
+    int fd = s.wake_fd;
+    conc_lock_release(&s.lock);
+    int saved_errno = errno;
+    eventfd_write(fd, 1);
+    errno = saved_errno;
+}
+
+static void sim_unpark(struct conc_task *task)
+{
+    struct sim_task *t = sim_task(task);
+    conc_sim_point_taken();
+    if (on_sim_thread)
+        give_token(t);
+    else
+        wake_from_outside(t);
+}
+
+static int sim_park_fd(struct conc_task *task, struct conc_lock *held, int fd, short events,
+    short *revents, int64_t deadline_ns)
+{
+    struct sim_task *self = sim_task(task);
+    int saved_errno = errno;
+    struct pollfd wait = {.fd = fd, .events = events};
+    if (held)
+        conc_lock_release(held);
+    *revents = 0;
+    int rc = 0;
+    bool looked = poll(&wait, 1, 0) != 0 || deadline_ns <= s.now_ns;
+    if (!looked && !self->token) {
+        self->fd = &wait;
+        self->older = s.polling;
+        s.polling = self;
+        sleep_until_woken(self, deadline_ns);
+        struct sim_task **at = &s.polling;
+        while (*at != self)
+            at = &(*at)->older;
+        *at = self->older;
+        self->fd = NULL;
+    }
+    if (wait.revents & POLLNVAL) {
+        rc = EBADF;
+    } else if (wait.revents) {
+        *revents = wait.revents; /* a token stays for the park to come */
+    } else if (self->token && !looked) {
+        self->token = false;
+    } else {
+        rc = ETIMEDOUT;
+    }
+    errno = saved_errno;
+    return rc;
+}
+
+static int64_t sim_now_ns(void)
+{
+    if (on_sim_thread)
+        work_a_little();
+    return s.now_ns;
+}
+
+/* On the spot: a thread for it would make the run depend on the kernel. */
+static void sim_blocking(void (*fn)(void *), void *arg)
+{
+    fn(arg);
+}
+
+/* --- life ---------------------------------------------------------------------------------------
+ */
+
+/* Cuts a new slab into tasks, whose records lie at the top of their stacks. Under the lock. */
+static void add_slab(void)
+{
+    char *slab = conc_fiber_slab_map();
+    size_t size = conc_fiber_stack_size();
+    for (size_t i = CONC_STACKS_A_SLAB; slab && i-- > 0;) {
+        uintptr_t top = (uintptr_t)(slab + (i + 1) * size);
+        struct sim_task *t = (struct sim_task *)((top - sizeof *t) & ~(uintptr_t)63);
+        t->stack = slab + i * size;
+        t->stack_size = (size_t)((char *)t - t->stack);
+        t->next = s.free;
+        s.free = t;
+        t->all = s.all;
+        s.all = t;
+    }
+}
+
+static int sim_create(struct conc_task **task)
+{
+    if (conc_fault_alloc_now())
+        return ENOMEM;
+    lock_acquire();
+    if (!s.free)
+        add_slab();
+    struct sim_task *t = s.free;
+    if (t)
+        s.free = t->next;
+    conc_lock_release(&s.lock);
+    if (!t)
+        return ENOMEM;
+    memset(&t->task, 0, sizeof t->task);
+    t->state = ASLEEP;
+    t->token = t->counted_out = t->fresh = t->live = false;
+    t->lock = NULL;
+    t->fd = NULL;
+    t->timer.link = NULL;
+    atomic_store_explicit(&t->off, false, memory_order_relaxed);
+    *task = &t->task;
+    return 0;
+}
+
+static int sim_start(struct conc_task *task)
+{
+    struct sim_task *t = sim_task(task);
+    conc_fiber_prepare(&t->context, t->stack, t, fiber_main, t);
+    t->tsan = __tsan_create_fiber(0);
+    t->live = true;
+    conc_census_awake();
+    if (on_sim_thread) {
+        ensure_schedule();
+        admit(t);
+        conc_sim_point_taken();
+    } else {
+        t->fresh = true;
+        wake_from_outside(t);
+    }
+    return 0;
+}
+
+static void sim_reap(struct conc_task *task)
+{
+    struct sim_task *t = sim_task(task);
+    while (!atomic_load_explicit(&t->off, memory_order_acquire))
+        if (at_liberty())
+            sim_yield();
+}
+
+static void sim_destroy(struct conc_task *task)
+{
+    struct sim_task *t = sim_task(task);
+    t->live = false; /* one that never started */
+    lock_acquire();
+    t->next = s.free;
+    s.free = t;
+    conc_lock_release(&s.lock);
+}
+
+static size_t sim_tasks(void (*visit)(const struct conc_task *task, void *arg), void *arg)
+{
+    size_t n = 0;
+    for (const struct sim_task *t = s.all; t; t = t->all) {
+        if (!t->live || t->task.service)
+            continue;
+        n++;
+        if (visit)
+            visit(&t->task, arg);
+    }
+    return n;
+}
+
+/* What repeats this run; for the reports. */
+static void sim_note(char *text, size_t size)
+{
+    snprintf(text, size,
+        "conc: schedule %" PRIu64 ", step %" PRIu64 "; CONC_ENGINE=sim CONC_SCHEDULE=%" PRIu64
+        " repeats it",
+        s.seed, s.steps, s.seed);
+}
+
+struct conc_task *conc_sim_adopt_main(void)
+{
+    static struct sim_task first;
+    s.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (s.wake_fd < 0) {
+        perror("conc: eventfd");
+        abort();
+    }
+    open_log();
+    on_sim_thread = true;
+    atomic_store(&conc_sim_on, true);
+    first.task.engine = &conc_engine_sim;
+    first.tsan = __tsan_get_current_fiber();
+    conc_fiber_own_stack(&first.stack, &first.stack_size);
+    conc_census_awake();
+    conc_census_thread_added();
+    s.current = &first;
+    make_ready(&first);
+    return &first.task;
+}
+
+const struct conc_engine conc_engine_sim = {
+    .name = "sim",
+    .create = sim_create,
+    .start = sim_start,
+    .reap = sim_reap,
+    .destroy = sim_destroy,
+    .exit = sim_exit,
+    .park = sim_park,
+    .unpark = sim_unpark,
+    .park_fd = sim_park_fd,
+    .yield = sim_yield,
+    .now_ns = sim_now_ns,
+    .blocking = sim_blocking,
+    .tasks = sim_tasks,
+    .note = sim_note,
+};
