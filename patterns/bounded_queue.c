@@ -16,8 +16,6 @@ struct conc_bounded_queue {
     struct conc_mutex mutex;    /* guards what follows */
     struct conc_cond not_full;  /* pushers wait for it */
     struct conc_cond not_empty; /* poppers wait for it */
-    size_t pushers;             /* that wait: a signal nobody waits for need not be sent */
-    size_t poppers;
     bool closed;
     size_t len;
     size_t head; /* place of the oldest item */
@@ -58,7 +56,7 @@ static void *place(struct conc_bounded_queue *queue, size_t i)
 static void take(struct conc_bounded_queue *queue, void *item)
 {
     if (item)
-        memcpy(item, place(queue, 0), queue->size);
+        conc_copy(item, place(queue, 0), queue->size);
     queue->head = queue->head + 1 == queue->capacity ? 0 : queue->head + 1;
     queue->len--;
 }
@@ -75,17 +73,12 @@ void conc_bounded_queue_destroy(struct conc_bounded_queue *queue)
     conc_free(queue);
 }
 
-/* Waits on `cond`, among `waiters`; the caller looks at the state again, whatever this returns. So
- * an item or room that came together with a cancel is not missed. */
-static int wait_on(struct conc_bounded_queue *queue, struct conc_cond *cond, size_t *waiters,
+/* Waits on `cond`; the caller looks at the state again, whatever this returns. So an item or room
+ * that came together with a cancel is not missed. */
+static int wait_on(struct conc_bounded_queue *queue, struct conc_cond *cond,
     struct conc_context *ctx, const struct conc_site *site)
 {
-    if (!site)
-        return EAGAIN;
-    ++*waiters;
-    int rc = conc_cond_wait_at(cond, &queue->mutex, ctx, site);
-    --*waiters;
-    return rc;
+    return site ? conc_cond_wait_at(cond, &queue->mutex, ctx, site) : EAGAIN;
 }
 
 /* Waits when `site` is given. */
@@ -98,14 +91,13 @@ int conc_bounded_queue_push_at(struct conc_bounded_queue *queue, const void *ite
     int rc = 0;
     conc_mutex_lock(&queue->mutex, NULL);
     while (queue->len == queue->capacity && !queue->closed && rc == 0)
-        rc = wait_on(queue, &queue->not_full, &queue->pushers, ctx, site);
+        rc = wait_on(queue, &queue->not_full, ctx, site);
     if (queue->closed) {
         rc = EPIPE;
     } else if (queue->len < queue->capacity) {
         rc = 0;
-        memcpy(place(queue, queue->len++), item, queue->size);
-        if (queue->poppers > 0)
-            conc_cond_signal(&queue->not_empty);
+        conc_copy(place(queue, queue->len++), item, queue->size);
+        conc_cond_signal(&queue->not_empty);
     }
     conc_mutex_unlock(&queue->mutex);
     return rc;
@@ -126,12 +118,11 @@ int conc_bounded_queue_pop_at(struct conc_bounded_queue *queue, void *item,
     int rc = 0;
     conc_mutex_lock(&queue->mutex, NULL);
     while (queue->len == 0 && !queue->closed && rc == 0)
-        rc = wait_on(queue, &queue->not_empty, &queue->poppers, ctx, site);
+        rc = wait_on(queue, &queue->not_empty, ctx, site);
     if (queue->len > 0) {
         rc = 0;
         take(queue, item);
-        if (queue->pushers > 0)
-            conc_cond_signal(&queue->not_full);
+        conc_cond_signal(&queue->not_full);
     } else if (queue->closed) {
         rc = EPIPE;
         if (item)

@@ -83,17 +83,12 @@ void conc_blocking(void (*fn)(void *), void *arg)
     conc_self()->engine->blocking(fn, arg);
 }
 
-struct conc_task *conc_fall_asleep(const struct conc_wait_info *info)
+void conc_trace_asleep(struct conc_task *self, const struct conc_wait_info *info)
 {
-    struct conc_task *self = conc_self();
-    CONC_NOTE(&self->wait_object, info->object, memory_order_relaxed);
-    CONC_NOTE(&self->wait_site, info->site, memory_order_relaxed);
-    CONC_NOTE(&self->wait_what, info->what, memory_order_release);
-    conc_trace(CONC_TRACE_BLOCK, self, info);
-    return self;
+    conc_trace_record(CONC_TRACE_BLOCK, self, info);
 }
 
-void conc_wake_up_traced(struct conc_task *self)
+void conc_trace_awake(struct conc_task *self)
 {
     conc_trace_record(CONC_TRACE_RUN, self, NULL);
 }

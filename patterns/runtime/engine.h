@@ -189,11 +189,6 @@ void conc_runtime_init(void);
 _Noreturn void conc_panic(const struct conc_site *site, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* For the three kinds of park: what a sleeping task shows, and that it has woken. */
-struct conc_task *conc_fall_asleep(const struct conc_wait_info *info);
-void conc_wake_up_traced(struct conc_task *self);
-extern atomic_bool conc_trace_on;
-
 /* The census reads these fields while we write them. Helgrind and DRD take a locked exchange for a
  * read, and a plain store for a race. */
 #if CONC_LOCK_PTHREAD
@@ -202,11 +197,27 @@ extern atomic_bool conc_trace_on;
 #define CONC_NOTE(field, value, order) atomic_store_explicit(field, value, order)
 #endif
 
+/* For the three kinds of park: what a sleeping task shows, and that it has woken. */
+extern atomic_bool conc_trace_on;
+void conc_trace_asleep(struct conc_task *self, const struct conc_wait_info *info);
+void conc_trace_awake(struct conc_task *self);
+
+static inline struct conc_task *conc_fall_asleep(const struct conc_wait_info *info)
+{
+    struct conc_task *self = conc_self();
+    CONC_NOTE(&self->wait_object, info->object, memory_order_relaxed);
+    CONC_NOTE(&self->wait_site, info->site, memory_order_relaxed);
+    CONC_NOTE(&self->wait_what, info->what, memory_order_release);
+    if (__builtin_expect(atomic_load_explicit(&conc_trace_on, memory_order_relaxed), 0))
+        conc_trace_asleep(self, info);
+    return self;
+}
+
 static inline void conc_wake_up(struct conc_task *self)
 {
     CONC_NOTE(&self->wait_what, NULL, memory_order_relaxed);
     if (__builtin_expect(atomic_load_explicit(&conc_trace_on, memory_order_relaxed), 0))
-        conc_wake_up_traced(self);
+        conc_trace_awake(self);
 }
 
 /* Parks without a deadline where only a holder of `held` can unpark: spares the engine a race.

@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "runtime/config.h"
 
@@ -81,6 +82,17 @@ static inline bool conc_fault_alloc_now(void)
 }
 
 #endif
+
+/* Copies an element of a queue. Most are a pointer or a number: for those no call of memcpy. */
+static inline void conc_copy(void *to, const void *from, size_t size)
+{
+    if (size == 8)
+        memcpy(to, from, 8);
+    else if (size == 4)
+        memcpy(to, from, 4);
+    else if (size > 0)
+        memcpy(to, from, size);
+}
 
 /* Frees what the three above returned; NULL is allowed. */
 static inline void conc_free(void *memory)

@@ -46,59 +46,6 @@ void conc_chan_destroy(struct conc_chan *ch)
     conc_free(ch);
 }
 
-/* --- the two moves, under the lock ---------------------------------------------------------------
- */
-
-int conc_chan_send_locked(struct conc_chan *ch, const void *element, struct conc_wait_node **wake)
-{
-    if (ch->closed)
-        return EPIPE;
-    struct conc_wait_node *receiver = conc_wait_queue_claim(&ch->receivers);
-    if (receiver) {
-        conc_chan_copy(ch, receiver->data, element);
-        receiver->result = 0;
-        *wake = receiver;
-        return 0;
-    }
-    if (ch->len == ch->capacity)
-        return EAGAIN;
-    conc_chan_copy(ch, conc_chan_slot(ch, ch->tail), element);
-    ch->tail = conc_chan_next(ch, ch->tail);
-    ch->len++;
-    return 0;
-}
-
-int conc_chan_recv_locked(struct conc_chan *ch, void *element, struct conc_wait_node **wake)
-{
-    if (ch->len > 0) {
-        conc_chan_copy(ch, element, conc_chan_slot(ch, ch->head));
-        ch->head = conc_chan_next(ch, ch->head);
-        ch->len--;
-        /* A sender that waits for room moves in: its turn comes before that of any sender to come.
-         */
-        struct conc_wait_node *sender = conc_wait_queue_claim(&ch->senders);
-        if (sender) {
-            conc_chan_copy(ch, conc_chan_slot(ch, ch->tail), sender->data);
-            ch->tail = conc_chan_next(ch, ch->tail);
-            ch->len++;
-            sender->result = 0;
-            *wake = sender;
-        }
-        return 0;
-    }
-    struct conc_wait_node *sender = conc_wait_queue_claim(&ch->senders);
-    if (sender) {
-        conc_chan_copy(ch, element, sender->data);
-        sender->result = 0;
-        *wake = sender;
-        return 0;
-    }
-    if (!ch->closed)
-        return EAGAIN;
-    conc_chan_zero(ch, element);
-    return EPIPE;
-}
-
 /* --- sending ------------------------------------------------------------------------------------
  */
 

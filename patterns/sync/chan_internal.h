@@ -4,11 +4,13 @@
 
 /* What chan.c and select.c share: the channel itself and the two moves on it. Not installed. */
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "runtime/lock.h"
+#include "runtime/memory.h"
 #include "sync/chan.h"
 #include "sync/waiter.h"
 
@@ -39,15 +41,11 @@ static inline size_t conc_chan_next(const struct conc_chan *ch, size_t i)
     return i + 1 == ch->capacity ? 0 : i + 1;
 }
 
-/* Copies one element, unless nobody wants it. Most are a pointer or a number: no call of memcpy. */
+/* Copies one element, unless nobody wants it. */
 static inline void conc_chan_copy(const struct conc_chan *ch, void *to, const void *from)
 {
-    if (!to)
-        return;
-    if (ch->size == sizeof(void *))
-        memcpy(to, from, sizeof(void *));
-    else if (ch->size > 0)
-        memcpy(to, from, ch->size);
+    if (to)
+        conc_copy(to, from, ch->size);
 }
 
 /* What a receiver gets from a closed channel. */
@@ -57,9 +55,60 @@ static inline void conc_chan_zero(const struct conc_chan *ch, void *element)
         memset(element, 0, ch->size);
 }
 
-/* Try to send or to receive, with the lock held: 0, EPIPE or EAGAIN. *wake is set to the waiter on
- * the other side, if one was served: to be unparked after the lock is released. */
-int conc_chan_send_locked(struct conc_chan *ch, const void *element, struct conc_wait_node **wake);
-int conc_chan_recv_locked(struct conc_chan *ch, void *element, struct conc_wait_node **wake);
+/*
+ * The two moves, with the lock held: 0, EPIPE or EAGAIN. *wake is set to the waiter on the other
+ * side, if one was served: to be unparked after the lock is released.
+ */
+static inline int conc_chan_send_locked(
+    struct conc_chan *ch, const void *element, struct conc_wait_node **wake)
+{
+    if (ch->closed)
+        return EPIPE;
+    struct conc_wait_node *receiver = conc_wait_queue_claim(&ch->receivers);
+    if (receiver) {
+        conc_chan_copy(ch, receiver->data, element);
+        receiver->result = 0;
+        *wake = receiver;
+        return 0;
+    }
+    if (ch->len == ch->capacity)
+        return EAGAIN;
+    conc_chan_copy(ch, conc_chan_slot(ch, ch->tail), element);
+    ch->tail = conc_chan_next(ch, ch->tail);
+    ch->len++;
+    return 0;
+}
+
+static inline int conc_chan_recv_locked(
+    struct conc_chan *ch, void *element, struct conc_wait_node **wake)
+{
+    if (ch->len > 0) {
+        conc_chan_copy(ch, element, conc_chan_slot(ch, ch->head));
+        ch->head = conc_chan_next(ch, ch->head);
+        ch->len--;
+        /* A sender that waits for room moves in: its turn comes before that of any sender to come.
+         */
+        struct conc_wait_node *sender = conc_wait_queue_claim(&ch->senders);
+        if (sender) {
+            conc_chan_copy(ch, conc_chan_slot(ch, ch->tail), sender->data);
+            ch->tail = conc_chan_next(ch, ch->tail);
+            ch->len++;
+            sender->result = 0;
+            *wake = sender;
+        }
+        return 0;
+    }
+    struct conc_wait_node *sender = conc_wait_queue_claim(&ch->senders);
+    if (sender) {
+        conc_chan_copy(ch, element, sender->data);
+        sender->result = 0;
+        *wake = sender;
+        return 0;
+    }
+    if (!ch->closed)
+        return EAGAIN;
+    conc_chan_zero(ch, element);
+    return EPIPE;
+}
 
 #endif

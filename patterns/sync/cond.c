@@ -18,22 +18,36 @@ void conc_cond_destroy(struct conc_cond *cond)
     conc_lock_destroy(&cond->lock);
 }
 
+/* Under the lock, after each change of the queue. */
+static void note_waiters(struct conc_cond *cond)
+{
+    atomic_store_explicit(&cond->waited_on, cond->waiters.head != NULL, memory_order_relaxed);
+}
+
 int conc_cond_wait_at(struct conc_cond *cond, struct conc_mutex *mutex, struct conc_context *ctx,
     const struct conc_site *site)
 {
     struct conc_wait_info info = {"on condition", cond, site};
     struct conc_waiter waiter;
     struct conc_wait_node node;
-    conc_waiter_init(&waiter, false);
+    struct conc_lock *held = &cond->lock;
+    conc_waiter_init(&waiter, !ctx);
     /* In the queue first, then unlock: who takes the mutex next and signals finds us. */
     conc_lock_acquire(&cond->lock);
     conc_wait_queue_push(&cond->waiters, &node, &waiter, 0, NULL);
-    conc_lock_release(&cond->lock);
-    conc_mutex_unlock_at(mutex, site);
-    int claimed = conc_wait(&waiter, NULL, ctx, &info);
+    note_waiters(cond);
+    if (!conc_mutex_unlock_quick(mutex)) {
+        /* It wakes somebody, which is nothing to do with a lock held. */
+        waiter.sole = false;
+        conc_lock_release(&cond->lock);
+        held = NULL;
+        conc_mutex_unlock_at(mutex, site);
+    }
+    int claimed = conc_wait(&waiter, held, ctx, &info);
     if (claimed < 0) {
         conc_lock_acquire(&cond->lock);
         conc_wait_queue_remove(&node);
+        note_waiters(cond);
         conc_lock_release(&cond->lock);
     }
     /* Asked before the mutex is taken: noticing a deadline may call after-callbacks. */
@@ -42,19 +56,21 @@ int conc_cond_wait_at(struct conc_cond *cond, struct conc_mutex *mutex, struct c
     return rc;
 }
 
-void conc_cond_signal(struct conc_cond *cond)
+void conc_cond_wake_one(struct conc_cond *cond)
 {
     conc_lock_acquire(&cond->lock);
     struct conc_wait_node *node = conc_wait_queue_claim(&cond->waiters);
+    note_waiters(cond);
     conc_lock_release(&cond->lock);
     if (node)
         conc_wait_node_unpark(node);
 }
 
-void conc_cond_broadcast(struct conc_cond *cond)
+void conc_cond_wake_all(struct conc_cond *cond)
 {
     conc_lock_acquire(&cond->lock);
     struct conc_wait_node *list = conc_wait_queue_claim_all(&cond->waiters);
+    note_waiters(cond);
     conc_lock_release(&cond->lock);
     conc_wait_list_unpark(list);
 }

@@ -22,6 +22,7 @@
 struct conc_cond {
     struct conc_lock lock; /* guards the queue */
     struct conc_wait_queue waiters;
+    atomic_bool waited_on; /* written under lock, read by whoever signals */
 };
 
 #define CONC_COND_INIT                                                                             \
@@ -50,9 +51,32 @@ int conc_cond_wait_at(struct conc_cond *cond, struct conc_mutex *mutex, struct c
     const struct conc_site *site);
 
 /* Wakes the task that has waited longest, if any. Never waits. The mutex need not be held. */
-void conc_cond_signal(struct conc_cond *cond);
+static inline void conc_cond_signal(struct conc_cond *cond);
 
 /* Wakes every task that waits at this moment. Never waits. */
-void conc_cond_broadcast(struct conc_cond *cond);
+static inline void conc_cond_broadcast(struct conc_cond *cond);
+
+/* For the two above. A look is enough where nobody waits: whoever found the state missing stood in
+ * the queue before it unlocked the mutex, under which the state was changed. */
+void conc_cond_wake_one(struct conc_cond *cond);
+void conc_cond_wake_all(struct conc_cond *cond);
+
+static inline bool conc_cond_waited_on(struct conc_cond *cond)
+{
+    /* Helgrind and DRD do not see what orders this look. */
+    return CONC_LOCK_PTHREAD || atomic_load_explicit(&cond->waited_on, memory_order_relaxed);
+}
+
+static inline void conc_cond_signal(struct conc_cond *cond)
+{
+    if (conc_cond_waited_on(cond))
+        conc_cond_wake_one(cond);
+}
+
+static inline void conc_cond_broadcast(struct conc_cond *cond)
+{
+    if (conc_cond_waited_on(cond))
+        conc_cond_wake_all(cond);
+}
 
 #endif

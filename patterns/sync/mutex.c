@@ -39,22 +39,13 @@ int conc_mutex_try_lock(struct conc_mutex *mutex)
     return taken ? 0 : EAGAIN;
 }
 
-int conc_mutex_lock_at(
-    struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site)
+int conc_mutex_lock_slow(struct conc_mutex *mutex, struct conc_task *self, struct conc_context *ctx,
+    const struct conc_site *site)
 {
-    struct conc_task *self = conc_self();
     struct conc_wait_info info = {"to lock mutex", mutex, site};
     int64_t since_ns = 0; /* of the first wait */
     bool woken = false;
-    for (;;) {
-        conc_lock_acquire(&mutex->lock);
-        if (woken)
-            mutex->waking = false;
-        if (!mutex->owner) {
-            mutex->owner = self;
-            conc_lock_release(&mutex->lock);
-            return 0;
-        }
+    while (mutex->owner) {
         if (mutex->owner == self)
             conc_panic(site, "a task locks a mutex that it holds");
         struct conc_waiter waiter;
@@ -75,16 +66,20 @@ int conc_mutex_lock_at(
         }
         if (node.result == YOURS)
             return 0;
-        woken =
-            true; /* to compete. If we lose, the winner's unlock wakes us, at the front, again. */
+        /* To compete. If we lose, the winner's unlock wakes us, at the front, again. */
+        woken = true;
+        conc_lock_acquire(&mutex->lock);
+        mutex->waking = false;
     }
+    mutex->owner = self;
+    conc_lock_release(&mutex->lock);
+    return 0;
 }
 
-void conc_mutex_unlock_at(struct conc_mutex *mutex, const struct conc_site *site)
+void conc_mutex_unlock_slow(struct conc_mutex *mutex, const struct conc_site *site)
 {
-    struct conc_task *self = conc_self();
     conc_lock_acquire(&mutex->lock);
-    if (mutex->owner != self)
+    if (mutex->owner != conc_self())
         conc_panic(site, mutex->owner ? "a task unlocks a mutex that another task holds"
                                       : "a task unlocks a mutex that is not locked");
     mutex->owner = NULL;

@@ -48,7 +48,7 @@ void conc_mutex_destroy(struct conc_mutex *mutex);
  * one task ends the program with a message: it could never be woken.
  */
 #define conc_mutex_lock(mutex, ctx) conc_mutex_lock_at((mutex), (ctx), CONC_HERE)
-int conc_mutex_lock_at(
+static inline int conc_mutex_lock_at(
     struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site);
 
 /* The same without waiting: 0, or EAGAIN when it is held (by the caller, too). */
@@ -57,6 +57,42 @@ int conc_mutex_try_lock(struct conc_mutex *mutex);
 /* Frees the mutex and wakes the first waiter. Unlocking one that the caller does not hold ends the
  * program with a message. Never waits. */
 #define conc_mutex_unlock(mutex) conc_mutex_unlock_at((mutex), CONC_HERE)
-void conc_mutex_unlock_at(struct conc_mutex *mutex, const struct conc_site *site);
+static inline void conc_mutex_unlock_at(struct conc_mutex *mutex, const struct conc_site *site);
+
+/* For the functions below: what is to be done when somebody waits, or is wrong. The first is called
+ * with the internal lock held, and releases it. */
+int conc_mutex_lock_slow(struct conc_mutex *mutex, struct conc_task *self, struct conc_context *ctx,
+    const struct conc_site *site);
+void conc_mutex_unlock_slow(struct conc_mutex *mutex, const struct conc_site *site);
+
+static inline int conc_mutex_lock_at(
+    struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site)
+{
+    struct conc_task *self = conc_self();
+    conc_lock_acquire(&mutex->lock);
+    if (__builtin_expect(mutex->owner != NULL, 0))
+        return conc_mutex_lock_slow(mutex, self, ctx, site);
+    mutex->owner = self;
+    conc_lock_release(&mutex->lock);
+    return 0;
+}
+
+/* Unlocks it, unless somebody has to be woken or told of a mistake: false, and nothing is done. */
+static inline bool conc_mutex_unlock_quick(struct conc_mutex *mutex)
+{
+    struct conc_task *self = conc_self();
+    conc_lock_acquire(&mutex->lock);
+    bool quick = mutex->owner == self && !mutex->waiters.head;
+    if (__builtin_expect(quick, 1))
+        mutex->owner = NULL;
+    conc_lock_release(&mutex->lock);
+    return quick;
+}
+
+static inline void conc_mutex_unlock_at(struct conc_mutex *mutex, const struct conc_site *site)
+{
+    if (__builtin_expect(!conc_mutex_unlock_quick(mutex), 0))
+        conc_mutex_unlock_slow(mutex, site);
+}
 
 #endif

@@ -5,26 +5,11 @@
 #include "sync/context.h"
 #include "sync/waiter.h"
 
-static void node_init(struct conc_wait_node *node, struct conc_wait_queue *queue,
-    struct conc_waiter *waiter, int index, void *data)
-{
-    *node = (struct conc_wait_node){.queue = queue, .waiter = waiter, .index = index, .data = data};
-}
-
-void conc_wait_queue_push(struct conc_wait_queue *queue, struct conc_wait_node *node,
-    struct conc_waiter *waiter, int index, void *data)
-{
-    node_init(node, queue, waiter, index, data);
-    node->prev = queue->tail;
-    *(queue->tail ? &queue->tail->next : &queue->head) = node;
-    queue->tail = node;
-}
-
 void conc_wait_queue_push_front(struct conc_wait_queue *queue, struct conc_wait_node *node,
     struct conc_waiter *waiter, int index, void *data)
 {
-    node_init(node, queue, waiter, index, data);
-    node->next = queue->head;
+    *node = (struct conc_wait_node){
+        .queue = queue, .waiter = waiter, .index = index, .data = data, .next = queue->head};
     *(queue->head ? &queue->head->prev : &queue->tail) = node;
     queue->head = node;
 }
@@ -37,19 +22,6 @@ void conc_wait_queue_remove(struct conc_wait_node *node)
     *(node->prev ? &node->prev->next : &queue->head) = node->next;
     *(node->next ? &node->next->prev : &queue->tail) = node->prev;
     node->queue = NULL;
-}
-
-struct conc_wait_node *conc_wait_queue_claim(struct conc_wait_queue *queue)
-{
-    struct conc_wait_node *node;
-    while ((node = queue->head)) {
-        conc_wait_queue_remove(node);
-        if (node->twin)
-            conc_wait_queue_remove(node->twin);
-        if (conc_wait_node_claim(node))
-            return node;
-    }
-    return NULL;
 }
 
 struct conc_wait_node *conc_wait_queue_claim_all(struct conc_wait_queue *queue)

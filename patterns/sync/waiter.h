@@ -74,8 +74,14 @@ static inline void conc_waiter_init(struct conc_waiter *waiter, bool sole)
 }
 
 /* Appends a node with the given waiter, index and data. */
-void conc_wait_queue_push(struct conc_wait_queue *queue, struct conc_wait_node *node,
-    struct conc_waiter *waiter, int index, void *data);
+static inline void conc_wait_queue_push(struct conc_wait_queue *queue, struct conc_wait_node *node,
+    struct conc_waiter *waiter, int index, void *data)
+{
+    *node = (struct conc_wait_node){
+        .queue = queue, .waiter = waiter, .index = index, .data = data, .prev = queue->tail};
+    *(queue->tail ? &queue->tail->next : &queue->head) = node;
+    queue->tail = node;
+}
 
 /* The same at the front: for a waiter that was woken, found nothing, and keeps its place. */
 void conc_wait_queue_push_front(struct conc_wait_queue *queue, struct conc_wait_node *node,
@@ -97,7 +103,20 @@ static inline bool conc_wait_node_claim(struct conc_wait_node *node)
 
 /* Takes nodes from the front until one can be claimed: that node, or NULL when none is left. The
  * twin of the claimed node leaves its queue too. */
-struct conc_wait_node *conc_wait_queue_claim(struct conc_wait_queue *queue);
+static inline struct conc_wait_node *conc_wait_queue_claim(struct conc_wait_queue *queue)
+{
+    struct conc_wait_node *node;
+    while ((node = queue->head)) {
+        queue->head = node->next;
+        *(node->next ? &node->next->prev : &queue->tail) = NULL;
+        node->queue = NULL;
+        if (node->twin)
+            conc_wait_queue_remove(node->twin);
+        if (conc_wait_node_claim(node))
+            break;
+    }
+    return node;
+}
 
 /* Claims all: a list linked by next, in order. To be given to conc_wait_list_unpark after unlock.
  */
