@@ -42,6 +42,7 @@ struct conc_task {
     const struct conc_site *started;  /* fixed; NULL for a thread that conc did not start */
     uint64_t id;                      /* fixed */
     bool service;                     /* fixed: belongs to the runtime, no leak, not listed */
+    bool is_main;                     /* fixed: began on the process's first thread */
     _Atomic(const char *) name;       /* a string that lives as long as the task, or own_name */
     char own_name[32];                /* owner's, until the task has a name of its own */
     uint64_t random;                  /* owner's only */
@@ -119,6 +120,10 @@ extern const struct conc_engine conc_engine_threads;
 extern const struct conc_engine conc_engine_fibers;
 extern const struct conc_engine conc_engine_sim;
 struct conc_task *conc_sim_adopt_main(void);
+
+/* The fibers engine, before its first task; main as one of its tasks; and its end, called by main
+ * when no other task is left. */
+void conc_fibers_init(void);
 struct conc_task *conc_fibers_adopt_main(void);
 void conc_fibers_stop(void);
 

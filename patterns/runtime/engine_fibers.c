@@ -7,8 +7,8 @@
  *
  * Here are the operations of the engine. fiber_internal.h says which file holds the rest.
  *
- * The main thread is the first worker, and main its fiber: it runs on no other thread, so a program
- * whose main is tied to its thread stays right.
+ * Main's thread becomes a worker, and main a fiber like any other: its stack is memory, so main
+ * goes on on whichever worker is free, as Go's main goroutine does.
  */
 
 #define _GNU_SOURCE
@@ -32,7 +32,7 @@ int64_t conc_fiber_now_ns(void)
 
 /* Ends the fiber on its own stack, so that whoever waits for its end can be the next to run. Nobody
  * may use the stack anew before `off` says that we have left it; fibers_reap waits for that. */
-static void fiber_end(struct fiber *fiber)
+static _Noreturn void fiber_end(struct fiber *fiber)
 {
     atomic_store_explicit(&fiber->live, false, memory_order_relaxed);
     conc_task_finish(&fiber->task);
@@ -42,9 +42,19 @@ static void fiber_end(struct fiber *fiber)
     abort();
 }
 
+/* A fiber that calls pthread_exit: the unwinding of its stack comes here, and goes no further. */
+static void leaves_by_pthread_exit(struct fiber **fiber)
+{
+    struct conc_task *task = &(*fiber)->task;
+    if (task->cleanups)
+        conc_panic(task->started, "task %llu was ended by pthread_exit; use conc_task_exit",
+            (unsigned long long)task->id);
+    fiber_end(*fiber);
+}
+
 static void fiber_main(void *arg)
 {
-    struct fiber *fiber = arg;
+    struct fiber *fiber __attribute__((cleanup(leaves_by_pthread_exit))) = arg;
     __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
     finish_switch();
     __tsan_acquire(fiber);
@@ -62,7 +72,6 @@ static int fibers_create(struct conc_task **task)
     atomic_store_explicit(&fiber->state, 0, memory_order_relaxed);
     atomic_store_explicit(&fiber->off, false, memory_order_relaxed);
     fiber->sole = false;
-    fiber->pinned = NULL;
     fiber->timer.link = NULL;
     *task = &fiber->task;
     return 0;
@@ -97,6 +106,12 @@ static void fibers_destroy(struct conc_task *task)
 static __attribute__((noreturn)) void fibers_exit(struct conc_task *self)
 {
     fiber_end(fiber_of(self));
+    abort();
+}
+
+void conc_fiber_leave(struct fiber *fiber)
+{
+    switch_away(conc_fiber_worker(), fiber, NULL, false);
     abort();
 }
 
@@ -161,13 +176,18 @@ static void fibers_yield(void)
 /* --- the engine ----------------------------------------------------------------------------------
  */
 
+void conc_fibers_init(void)
+{
+    conc_fiber_init_workers();
+    conc_fiber_catch_overflow();
+}
+
 struct conc_task *conc_fibers_adopt_main(void)
 {
     static struct fiber main_fiber;
     main_fiber.task.engine = &conc_engine_fibers;
     main_fiber.tsan = __tsan_get_current_fiber();
-    conc_fiber_first_worker(&main_fiber);
-    conc_fiber_catch_overflow();
+    conc_fiber_adopt_thread(&main_fiber);
     return &main_fiber.task;
 }
 

@@ -12,9 +12,8 @@
  * (membarrier(2)) before it looks whether the owner is inside.
  */
 
-#include <errno.h>
-
 #include "runtime/clock.h"
+#include "runtime/errno.h"
 #include "runtime/fiber_internal.h"
 #include "runtime/fiber_tools.h"
 
@@ -80,7 +79,8 @@ static inline void backlog(void)
 {
     if (!atomic_load_explicit(&conc_fibers.watched, memory_order_relaxed) &&
         (atomic_load_explicit(&conc_fibers.sleepers, memory_order_relaxed) > 0 ||
-            atomic_load_explicit(&conc_fibers.started, memory_order_relaxed) < conc_fibers.wanted))
+            atomic_load_explicit(&conc_fibers.started, memory_order_relaxed) <
+                atomic_load_explicit(&conc_fibers.wanted, memory_order_relaxed)))
         conc_fiber_wake_any();
 }
 
@@ -94,12 +94,6 @@ static inline void push_local(struct worker *w, struct fiber *fiber)
 /* Makes a fiber run some time: next, when it is called from a worker. */
 static inline void make_ready(struct worker *w, struct fiber *fiber)
 {
-    if (fiber->pinned) {
-        atomic_store(&fiber->pinned->pinned_ready, fiber);
-        if (fiber->pinned != w)
-            conc_fiber_wake(fiber->pinned);
-        return;
-    }
     if (!w) {
         conc_fiber_inject(fiber);
         return;
@@ -147,10 +141,8 @@ static inline void finish_switch(void)
     if (w->yielding) {
         left = w->yielding;
         w->yielding = NULL;
-        if (left->pinned)
-            make_ready(w, left);
-        else
-            push_local(w, left);
+        push_local(w, left);
+        backlog();
     }
     if (w->ending) {
         left = w->ending;
@@ -158,13 +150,6 @@ static inline void finish_switch(void)
         __tsan_destroy_fiber(left->tsan);
         atomic_store_explicit(&left->off, true, memory_order_release);
     }
-}
-
-static inline struct fiber *take_pinned(struct worker *w)
-{
-    return atomic_load_explicit(&w->pinned_ready, memory_order_relaxed)
-               ? atomic_exchange(&w->pinned_ready, NULL)
-               : NULL;
 }
 
 /* The next fiber for this worker from what it has itself, or NULL. */
@@ -177,11 +162,8 @@ static inline struct fiber *pick(struct worker *w)
         if (injected)
             return injected;
     }
-    struct fiber *fiber = take_pinned(w);
-    if (fiber)
-        return fiber;
     owner_enter(w);
-    fiber = w->next_run;
+    struct fiber *fiber = w->next_run;
     if (fiber && (w->in_a_row < IN_A_ROW || !w->queue.head)) {
         w->in_a_row++;
         w->next_run = NULL;
@@ -201,7 +183,7 @@ static inline __attribute__((always_inline)) void switch_away(
     atomic_store_explicit(&w->switches, n + 1, memory_order_relaxed);
     w->current = to;
     conc_task_current_set(to ? &to->task : NULL);
-    int saved_errno = errno;
+    int saved_errno = conc_errno;
     if (ends)
         __tsan_release(from); /* to whoever gets this stack next */
     if (to) {
@@ -217,7 +199,7 @@ static inline __attribute__((always_inline)) void switch_away(
     /* Here again, perhaps on another thread. */
     __sanitizer_finish_switch_fiber(from->asan, NULL, NULL);
     finish_switch();
-    errno = saved_errno;
+    conc_errno = saved_errno;
 }
 
 #endif

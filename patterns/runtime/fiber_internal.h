@@ -47,9 +47,8 @@ struct fiber {
     struct conc_task task;
     struct conc_fiber_context context; /* while it does not run */
     atomic_int state;
-    bool sole;             /* parked so that only the holder of one lock can unpark it */
-    struct worker *pinned; /* fixed: the worker that alone may run it; NULL: any */
-    struct fiber *next;    /* in a queue or a free list */
+    bool sole;          /* parked so that only the holder of one lock can unpark it */
+    struct fiber *next; /* in a queue or a free list */
     struct conc_timer_node timer;
     char *stack;       /* fixed: the lowest address */
     size_t stack_size; /* fixed */
@@ -82,7 +81,7 @@ struct worker {
     const void *scheduler_bottom;
     size_t scheduler_size;
     pthread_t thread;
-    int number;
+    bool of_main; /* fixed: the thread is main's */
 
     /* Looked at by others. */
     _Alignas(64) struct queue queue; /* under the biased lock */
@@ -90,9 +89,8 @@ struct worker {
     atomic_bool owner_in;
     atomic_bool thief_in;
     atomic_ulong switches;
-    _Atomic(struct fiber *) pinned_ready; /* the pinned fiber, when it is ready */
-    atomic_bool asleep;                   /* whoever clears it wakes the worker */
-    atomic_uint wake;                     /* futex word */
+    atomic_bool asleep; /* whoever clears it wakes the worker */
+    atomic_uint wake;   /* futex word */
     struct conc_lock thieves;
 };
 
@@ -101,13 +99,13 @@ struct fibers {
     struct queue inject;
     _Atomic(int64_t) next_deadline; /* the earliest of all timers; CONC_FOREVER: there is none */
 
-    struct worker *workers[MAX_WORKERS];
-    atomic_int started; /* workers that exist */
-    int wanted;         /* fixed */
+    struct worker *workers[MAX_WORKERS]; /* main's, if it comes last, is one more than wanted */
+    atomic_int started;                  /* workers that exist */
+    atomic_int wanted;                   /* fewer where threads cannot be had */
     atomic_int sleepers;
-    atomic_bool watched; /* some idle worker watches */
-    atomic_bool stopping;
-    bool no_membarrier; /* fixed */
+    atomic_bool watched;               /* some idle worker watches */
+    _Atomic(struct worker *) survivor; /* the engine stops: only this one goes on; else NULL */
+    bool no_membarrier;                /* fixed */
 };
 
 extern struct fibers conc_fibers;
@@ -134,13 +132,19 @@ struct worker *conc_fiber_worker(void);
 /* Parks until a bit of the state is set; takes all that are, and returns them. */
 int conc_fiber_park(struct fiber *fiber, struct conc_lock *held, int64_t deadline_ns);
 
+/* Leaves a fiber that nobody will wake, for the scheduler. */
+_Noreturn void conc_fiber_leave(struct fiber *fiber);
+
 /* fiber_sched.c */
 
-/* Makes the calling thread the first worker, whose scheduler has a stack of its own; `fiber` runs
- * on it now. */
-void conc_fiber_first_worker(struct fiber *fiber);
+/* Once, before all else. */
+void conc_fiber_init_workers(void);
 
-/* Ends all workers but the caller, and waits for their threads. */
+/* Makes the calling thread, which is main's, a worker whose scheduler has a stack of its own;
+ * `fiber` runs on it now. */
+void conc_fiber_adopt_thread(struct fiber *fiber);
+
+/* Ends all workers but the caller's, and waits for their threads. */
 void conc_fiber_stop_workers(void);
 
 /* Wakes one idle worker, or starts one more where there are fewer than wanted. */

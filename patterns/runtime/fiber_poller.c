@@ -141,7 +141,7 @@ static int poll_now(int fd, short events, short *revents)
 int conc_fiber_park_fd(struct conc_task *self, struct conc_lock *held, int fd, short events,
     short *revents, int64_t deadline_ns)
 {
-    int saved_errno = errno;
+    int saved_errno = conc_errno;
     struct fiber *fiber = fiber_of(self);
     struct fd_wait wait = {.fiber = fiber};
     uint32_t number = 0;
@@ -152,7 +152,7 @@ int conc_fiber_park_fd(struct conc_task *self, struct conc_lock *held, int fd, s
         conc_lock_release(held);
     int rc = poll_now(fd, events, revents);
     if (rc != ETIMEDOUT || deadline_ns <= conc_fiber_now_ns()) {
-        errno = saved_errno;
+        conc_errno = saved_errno;
         return rc;
     }
     pthread_mutex_lock(&fds.mutex);
@@ -192,6 +192,6 @@ int conc_fiber_park_fd(struct conc_task *self, struct conc_lock *held, int fd, s
     } else if (rc == 0 && *revents == 0 && !(bits & TOKEN)) {
         rc = ETIMEDOUT;
     }
-    errno = saved_errno;
+    conc_errno = saved_errno;
     return rc;
 }

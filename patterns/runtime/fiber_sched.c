@@ -134,9 +134,9 @@ static struct fiber *steal(struct worker *w, struct look *look)
 
 static void futex_wake(atomic_uint *word)
 {
-    int saved_errno = errno;
+    int saved_errno = conc_errno;
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-    errno = saved_errno;
+    conc_errno = saved_errno;
 }
 
 /* Whoever clears `asleep`, the worker itself or one that wakes it, has counted it as awake before:
@@ -172,7 +172,7 @@ void conc_fiber_wake_any(void)
     for (int i = 0; i < n; i++)
         if (conc_fiber_wake(conc_fibers.workers[i]))
             return;
-    if (n < conc_fibers.wanted)
+    if (n < atomic_load(&conc_fibers.wanted))
         start_worker();
 }
 
@@ -200,6 +200,12 @@ struct fiber *conc_fiber_take_injected(void)
 /* --- idle workers --------------------------------------------------------------------------------
  */
 
+static bool must_leave(const struct worker *w)
+{
+    const struct worker *survivor = atomic_load(&conc_fibers.survivor);
+    return survivor && survivor != w;
+}
+
 static bool somebody_works(const struct worker *w)
 {
     int n = atomic_load(&conc_fibers.started);
@@ -209,22 +215,28 @@ static bool somebody_works(const struct worker *w)
     return false;
 }
 
+static atomic_bool main_left; /* by pthread_exit */
+
 static const int64_t LOOK_AGAIN_NS = 100000000;
 
 /* Sleeps until woken or until the clock reaches `until_ns`. */
-static void worker_sleep(struct worker *w, int64_t until_ns, bool watches)
+static void worker_sleep(struct worker *w, int64_t until_ns, bool keeps_time)
 {
     atomic_store(&w->wake, 0);
     atomic_store(&w->asleep, true);
     atomic_fetch_add(&conc_fibers.sleepers, 1);
     atomic_thread_fence(memory_order_seq_cst);
-    bool work = queue_len(&conc_fibers.inject) > 0 || atomic_load(&w->pinned_ready) ||
-                (watches && atomic_load(&conc_fibers.next_deadline) < until_ns) ||
-                atomic_load(&conc_fibers.stopping);
+    bool work = queue_len(&conc_fibers.inject) > 0 ||
+                (keeps_time && atomic_load(&conc_fibers.next_deadline) < until_ns) || must_leave(w);
     /* The last to fall asleep looks for a deadlock, again and again while there are threads that
      * conc does not know. */
-    if (conc_census_asleep() && !work && !conc_census_check_deadlock())
-        until_ns = conc_time_add(conc_fiber_now_ns(), LOOK_AGAIN_NS);
+    if (conc_census_asleep() && !work) {
+        if (atomic_load(&main_left) && conc_census_count() == 0)
+            exit(0); /* as when the last thread of a program ends whose main has left by
+                        pthread_exit */
+        if (!conc_census_check_deadlock())
+            until_ns = conc_time_add(conc_fiber_now_ns(), LOOK_AGAIN_NS);
+    }
     if (!work) {
         struct timespec until = {until_ns / CONC_S(1), until_ns % CONC_S(1)};
         syscall(SYS_futex, &w->wake, FUTEX_WAIT_BITSET_PRIVATE, 0,
@@ -233,11 +245,13 @@ static void worker_sleep(struct worker *w, int64_t until_ns, bool watches)
     claim_sleeper(w); /* unless somebody has */
 }
 
-/* How long an idle worker looks on before it sleeps, and its shortest and longest nap as a watcher.
- */
+/* How long an idle worker looks on before it sleeps; its shortest and longest nap as a watcher; and
+ * after how many naps, all of them idle, it rests. Resting costs nothing, but a worker with a
+ * backlog has to wake the one that rests: so not at once. */
 static const int64_t SPIN_NS = 10000;
 static const int64_t NAP_MIN_NS = 20000;
 static const int64_t NAP_MAX_NS = 1000000;
+enum { REST_AFTER = 20 };
 
 static struct fiber *find_work(struct worker *w, struct look *look)
 {
@@ -248,35 +262,52 @@ static struct fiber *find_work(struct worker *w, struct look *look)
     return fiber ? fiber : steal(w, look);
 }
 
+/* Until when an idle worker that watches sleeps. Where it rests it gives up watching, before it
+ * looks a last time whether it may: a worker that begins to work says so before it looks whether
+ * anybody watches, so one of them sees the other. */
+static int64_t watch_until(struct worker *w, bool *watching, int64_t *nap_ns, int *idle_naps)
+{
+    int64_t now = conc_fiber_now_ns();
+    if (!somebody_works(w) && *idle_naps >= REST_AFTER) {
+        *watching = false;
+        atomic_store(&conc_fibers.watched, false);
+    }
+    int64_t nap = NAP_MAX_NS;
+    if (somebody_works(w)) {
+        *idle_naps = 0;
+        nap = *nap_ns;
+        *nap_ns = nap < NAP_MAX_NS ? 2 * nap : nap;
+    } else if (*watching) {
+        ++*idle_naps;
+        *nap_ns = NAP_MIN_NS;
+    } else {
+        nap = CONC_FOREVER;
+    }
+    int64_t until = conc_time_add(now, nap);
+    int64_t deadline = atomic_load(&conc_fibers.next_deadline);
+    return deadline < until ? deadline : until;
+}
+
 /* Waits until there is a fiber for this worker, and returns it; NULL: the engine stops. */
 static struct fiber *wait_for_work(struct worker *w)
 {
     struct look look = {.at_ns = 0};
     bool watching = false;
     int64_t nap_ns = NAP_MIN_NS;
+    int idle_naps = 0;
     struct fiber *fiber = NULL;
-    int64_t spin_until = conc_fiber_now_ns() + (conc_fibers.wanted > 1 ? SPIN_NS : 0);
-    while (!atomic_load(&conc_fibers.stopping) && !(fiber = find_work(w, &look))) {
-        int64_t now = conc_fiber_now_ns();
-        if (now < spin_until) {
+    int64_t spin_until = conc_fiber_now_ns() + (atomic_load(&conc_fibers.wanted) > 1 ? SPIN_NS : 0);
+    while (!must_leave(w) && !(fiber = find_work(w, &look))) {
+        if (conc_fiber_now_ns() < spin_until) {
             for (int i = 0; i < 20; i++)
                 pause_core();
             continue;
         }
         if (!watching)
             watching = !atomic_exchange(&conc_fibers.watched, true);
-        int64_t until = CONC_FOREVER;
-        if (watching) {
-            until = atomic_load(&conc_fibers.next_deadline);
-            if (somebody_works(w)) {
-                if (now + nap_ns < until)
-                    until = now + nap_ns;
-                nap_ns = nap_ns < NAP_MAX_NS ? 2 * nap_ns : nap_ns;
-            } else {
-                nap_ns = NAP_MIN_NS;
-            }
-        }
-        worker_sleep(w, until, watching);
+        bool keeps_time = watching;
+        int64_t until = keeps_time ? watch_until(w, &watching, &nap_ns, &idle_naps) : CONC_FOREVER;
+        worker_sleep(w, until, keeps_time);
     }
     if (watching)
         atomic_store(&conc_fibers.watched, false);
@@ -306,21 +337,65 @@ static void schedule(struct worker *w)
 /* --- workers -------------------------------------------------------------------------------------
  */
 
+/* The destructor of a thread-local of each worker's thread: comes when the thread has returned from
+ * its scheduler, and when a fiber has called pthread_exit. Those that conc started end on their own
+ * stacks (engine_fibers.c); so it is main who has left, and the worker goes on without. */
+static void thread_ends(void *arg)
+{
+    struct worker *w = arg;
+    struct fiber *left = w->current;
+    if (!left)
+        return;
+    conc_census_remove(&left->task);
+    atomic_store(&main_left, true);
+    if (w->of_main) /* on main's stack, at its top */
+        conc_fiber_leave(left);
+    w->current = NULL; /* on the thread's own, at its top */
+    conc_task_current_set(NULL);
+    __tsan_switch_to_fiber(w->scheduler_tsan, 0);
+    __sanitizer_start_switch_fiber(NULL, w->scheduler_bottom, w->scheduler_size);
+    __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
+    const char *below = __builtin_frame_address(0); /* frames that nobody has returned from */
+    __asan_unpoison_memory_region(
+        w->scheduler_bottom, (size_t)(below - (const char *)w->scheduler_bottom));
+    schedule(w);
+}
+
+static pthread_key_t worker_key; /* fixed by the first worker */
+
+static void begin_worker(struct worker *w)
+{
+    tls_worker = w;
+    w->thread = pthread_self();
+    pthread_setspecific(worker_key, w);
+    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); /* sleeps end when they should */
+    conc_fiber_signal_stack();
+}
+
+/* Makes the worker known to the others. */
+static void enter_worker(struct worker *w)
+{
+    int number = atomic_load(&conc_fibers.started);
+    conc_fibers.workers[number] = w;
+    atomic_store(&conc_fibers.started, number + 1);
+}
+
+static atomic_bool starting; /* some worker: one at a time */
+
 static void *worker_main(void *arg)
 {
     struct worker *w = arg;
-    tls_worker = w;
-    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
+    begin_worker(w);
     char *bottom;
     conc_fiber_own_stack(&bottom, &w->scheduler_size);
     w->scheduler_bottom = bottom;
     w->scheduler_tsan = __tsan_get_current_fiber();
-    conc_fiber_signal_stack();
+    enter_worker(w);
+    atomic_store(&starting, false);
     schedule(w);
     return NULL;
 }
 
-/* Makes a worker, not yet known to the others. NULL: no memory. */
 static struct worker *new_worker(void)
 {
     struct worker *w = aligned_alloc(_Alignof(struct worker), sizeof *w);
@@ -331,86 +406,100 @@ static struct worker *new_worker(void)
     return w;
 }
 
-static void enter_worker(struct worker *w)
-{
-    w->number = atomic_load(&conc_fibers.started);
-    conc_fibers.workers[w->number] = w;
-    conc_census_awake();
-    conc_census_thread_added();
-    atomic_store(&conc_fibers.started, w->number + 1);
-}
-
 /* One thread more, if there are not enough. Without memory or threads the others do the work. */
 static void start_worker(void)
 {
-    static atomic_bool busy; /* one at a time; the lock must not be held across a thread's start */
-    if (atomic_exchange(&busy, true))
+    if (atomic_exchange(&starting, true))
         return;
-    struct worker *w = atomic_load(&conc_fibers.started) < conc_fibers.wanted ? new_worker() : NULL;
+    bool more = atomic_load(&conc_fibers.started) < atomic_load(&conc_fibers.wanted) &&
+                !atomic_load(&conc_fibers.survivor);
+    struct worker *w = more ? new_worker() : NULL;
     if (w) {
-        enter_worker(w);
-        if (pthread_create(&w->thread, NULL, worker_main, w) != 0) {
-            atomic_fetch_sub(&conc_fibers.started, 1);
-            conc_census_thread_removed();
-            (void)conc_census_asleep(); /* the one who calls is awake */
-            conc_fibers.wanted = atomic_load(&conc_fibers.started);
-            free(w);
-        }
+        pthread_t known_to_itself;
+        conc_census_awake();
+        conc_census_thread_added();
+        int saved_errno = conc_errno;
+        int rc = pthread_create(&known_to_itself, NULL, worker_main, w);
+        conc_errno = saved_errno;
+        if (rc == 0)
+            return;
+        conc_census_thread_removed();
+        (void)conc_census_asleep(); /* the one who calls is awake */
+        free(w);
     }
-    atomic_store(&busy, false);
+    if (more)
+        atomic_store(&conc_fibers.wanted, atomic_load(&conc_fibers.started));
+    atomic_store(&starting, false);
 }
 
-static void init(void)
+void conc_fiber_init_workers(void)
 {
     const char *wish = getenv("CONC_WORKERS");
     long n = wish ? strtol(wish, NULL, 10) : 0;
     cpu_set_t set;
     if (n < 1)
         n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    conc_fibers.wanted = n > MAX_WORKERS ? MAX_WORKERS : (int)n;
+    atomic_store(&conc_fibers.wanted, n >= MAX_WORKERS ? MAX_WORKERS - 1 : (int)n);
     conc_fibers.no_membarrier =
         syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
+    if (pthread_key_create(&worker_key, thread_ends) != 0)
+        abort();
 }
 
+static atomic_uint halted; /* futex word: the worker of main's thread has left its scheduler */
+
+/* Main's thread ends with the process and not before. */
 static void scheduler_main(void *arg)
 {
     struct worker *w = arg;
     __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
     finish_switch();
     schedule(w);
-    abort(); /* the main thread's scheduler ends with the process */
+    atomic_store(&halted, 1);
+    futex_wake(&halted);
+    for (;;)
+        pause();
 }
 
-void conc_fiber_first_worker(struct fiber *fiber)
+void conc_fiber_adopt_thread(struct fiber *fiber)
 {
-    init();
     struct worker *w = new_worker();
     struct fiber *scheduler = w ? conc_fiber_take_free(NULL) : NULL;
     if (!scheduler) {
-        fputs("conc: no memory for the first worker\n", stderr);
+        fputs("conc: no memory for a worker\n", stderr);
         abort();
     }
-    tls_worker = w;
     w->scheduler_bottom = scheduler->stack;
     w->scheduler_size = scheduler->stack_size;
     w->scheduler_tsan = __tsan_create_fiber(0);
     conc_fiber_prepare(&w->scheduler, scheduler->stack, scheduler, scheduler_main, w);
-    fiber->pinned = w;
     conc_fiber_own_stack(&fiber->stack, &fiber->stack_size);
-    prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
     w->current = fiber;
-    w->thread = pthread_self();
+    w->of_main = true;
+    begin_worker(w);
+    conc_census_awake();
+    conc_census_thread_added();
+    while (atomic_exchange(&starting, true))
+        sched_yield();
     enter_worker(w);
-    conc_fiber_signal_stack();
+    atomic_store(&starting, false);
 }
 
 void conc_fiber_stop_workers(void)
 {
-    atomic_store(&conc_fibers.stopping, true);
+    struct worker *self = conc_fiber_worker();
+    atomic_store(&conc_fibers.survivor, self);
+    while (atomic_load(&starting))
+        sched_yield();
     int n = atomic_load(&conc_fibers.started);
-    for (int i = 0; i < n; i++)
-        conc_fiber_wake(conc_fibers.workers[i]);
-    for (int i = 0; i < n; i++)
-        if (!pthread_equal(conc_fibers.workers[i]->thread, pthread_self()))
-            pthread_join(conc_fibers.workers[i]->thread, NULL);
+    for (int i = 0; i < n; i++) {
+        struct worker *w = conc_fibers.workers[i];
+        if (w == self)
+            continue;
+        conc_fiber_wake(w);
+        if (!w->of_main)
+            pthread_join(w->thread, NULL);
+        while (w->of_main && !atomic_load(&halted))
+            syscall(SYS_futex, &halted, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+    }
 }

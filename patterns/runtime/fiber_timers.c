@@ -56,7 +56,7 @@ bool conc_fiber_timers_fire(struct worker *w)
     if (atomic_load_explicit(&conc_fibers.next_deadline, memory_order_relaxed) >
         conc_fiber_now_ns())
         return false;
-    bool some = false;
+    int fired = 0;
     bool emptied = false;
     for (;;) {
         int64_t now = conc_fiber_now_ns();
@@ -74,12 +74,11 @@ bool conc_fiber_timers_fire(struct worker *w)
         conc_lock_release(&lock);
         if (!ready)
             continue;
-        some = true;
-        if (fiber->pinned || !w)
-            make_ready(w, fiber);
-        else
-            push_local(w, fiber);
+        fired++;
+        push_local(w, fiber);
     }
     after_removal(emptied);
-    return some;
+    if (fired > 1 || (fired > 0 && w->current))
+        backlog(); /* the one can be run at once by an idle worker; more need others */
+    return fired > 0;
 }

@@ -71,12 +71,14 @@ static inline void conc_tsan_lock_release(struct conc_lock *lock)
 
 #if CONC_ASAN
 
+void __asan_unpoison_memory_region(const volatile void *address, size_t size);
 void __sanitizer_start_switch_fiber(void **fake_stack_save, const void *bottom, size_t size);
 void __sanitizer_finish_switch_fiber(
     void *fake_stack_save, const void **bottom_old, size_t *size_old);
 
 #else
 
+#define __asan_unpoison_memory_region(address, size) ((void)(address), (void)(size))
 #define __sanitizer_start_switch_fiber(save, bottom, size)                                         \
     ((void)(save), (void)(bottom), (void)(size))
 #define __sanitizer_finish_switch_fiber(save, bottom, size) ((void)(save))

@@ -42,25 +42,25 @@ bool conc_fault_alloc_now(void)
 
 void *conc_malloc(size_t size)
 {
-    int saved_errno = errno;
+    int saved_errno = conc_errno;
     void *memory = strike(&alloc_countdown) ? NULL : malloc(size);
-    errno = saved_errno;
+    conc_errno = saved_errno;
     return memory;
 }
 
 void *conc_calloc(size_t count, size_t size)
 {
-    int saved_errno = errno;
+    int saved_errno = conc_errno;
     void *memory = strike(&alloc_countdown) ? NULL : calloc(count, size);
-    errno = saved_errno;
+    conc_errno = saved_errno;
     return memory;
 }
 
 void *conc_realloc(void *old, size_t size)
 {
-    int saved_errno = errno;
+    int saved_errno = conc_errno;
     void *memory = strike(&alloc_countdown) ? NULL : realloc(old, size);
-    errno = saved_errno;
+    conc_errno = saved_errno;
     return memory;
 }
 

@@ -18,13 +18,13 @@
  * malloc, and conc_fault_…_at returns -1.
  */
 
-#include <errno.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "runtime/config.h"
+#include "runtime/errno.h"
 
 /* Makes the k-th allocation from now fail, once; 0: none. Returns how many were still to come
  * before the failure armed earlier (0: it has happened or none was armed), or -1 where hooks are
@@ -49,25 +49,25 @@ bool conc_fault_alloc_now(void);
 /* Failing is told by NULL alone: errno is left as it is, as everywhere in conc. */
 static inline void *conc_malloc(size_t size)
 {
-    int saved_errno = errno;
+    int saved_errno = conc_errno;
     void *memory = malloc(size);
-    errno = saved_errno;
+    conc_errno = saved_errno;
     return memory;
 }
 
 static inline void *conc_calloc(size_t count, size_t size)
 {
-    int saved_errno = errno;
+    int saved_errno = conc_errno;
     void *memory = calloc(count, size);
-    errno = saved_errno;
+    conc_errno = saved_errno;
     return memory;
 }
 
 static inline void *conc_realloc(void *old, size_t size)
 {
-    int saved_errno = errno;
+    int saved_errno = conc_errno;
     void *memory = realloc(old, size);
-    errno = saved_errno;
+    conc_errno = saved_errno;
     return memory;
 }
 

@@ -16,7 +16,14 @@
 #include "runtime/timer_queue.h"
 #include "runtime/trace.h"
 
-static pid_t process; /* also the number of its main thread */
+static pid_t process; /* also the number of its first thread */
+
+/* Whether it is main that runs here: on the fibers engine that may be any worker's thread. */
+static bool in_main(void)
+{
+    const struct conc_task *self = conc_task_current_get();
+    return self ? self->is_main : gettid() == process;
+}
 
 static void list_tasks(int signal)
 {
@@ -35,7 +42,7 @@ static void at_exit(int status, void *unused)
     int rc = conc_trace_finish();
     if (rc != 0 && rc != EINVAL)
         fprintf(stderr, "conc: the trace could not be written: %s\n", strerror(rc));
-    if (gettid() != process)
+    if (!in_main())
         return;
     if (status == 0)
         conc_census_check_leaks();
@@ -48,7 +55,8 @@ static void at_exit(int status, void *unused)
 static void init(void)
 {
     process = getpid();
-    conc_engine(); /* chosen now: the list on SIGQUIT must not do it */
+    if (conc_engine() == &conc_engine_fibers) /* chosen now: the list on SIGQUIT must not do it */
+        conc_fibers_init();
     on_exit(at_exit, NULL);
 
     struct sigaction old;
@@ -84,10 +92,9 @@ void conc_runtime_init(void)
     /* Not pthread_once: Helgrind does not see the order that it makes. */
     static struct conc_lock lock = CONC_LOCK_INIT;
     static bool begun;
-    conc_lock_acquire(&lock);
-    bool first = !begun;
+    conc_lock_acquire(&lock); /* across it all: nobody may go on before it is done */
+    if (!begun)
+        init();
     begun = true;
     conc_lock_release(&lock);
-    if (first)
-        init();
 }

@@ -196,8 +196,9 @@ struct conc_task *conc_task_self(void)
     conc_runtime_init();
     bool main_thread = atomic_load_explicit(&last_id, memory_order_relaxed) == 0;
     const struct conc_engine *engine = conc_engine();
+    bool is_main = gettid() == getpid();
     self = NULL;
-    if (gettid() == getpid()) {
+    if (is_main) {
         if (engine == &conc_engine_sim)
             self = conc_sim_adopt_main();
         else if (engine == &conc_engine_fibers)
@@ -209,6 +210,7 @@ struct conc_task *conc_task_self(void)
         conc_census_awake();
         self = conc_thread_adopt();
     }
+    self->is_main = is_main;
     enroll(self, main_thread ? "main" : "thread", NULL);
     conc_census_add(self);
     conc_task_current_set(self);

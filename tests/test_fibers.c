@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/* ctest: labels unit conformance; timeout 60 */
+
+/* What is the fibers engine's alone. Every test sets the engine and the workers before its first
+ * call into conc. */
+
+#define _GNU_SOURCE
+#include <poll.h>
+#include <pthread.h>
+
+#include "runtime/engine.h"
+#include "sync/chan.h"
+#include "tests/unit.h"
+
+static void begin(const char *workers)
+{
+    setenv("CONC_WORKERS", workers, 1);
+    unit_ok(conc_engine_select("fibers"));
+}
+
+/* ---------------------------------------------------------------- main is a task like any other */
+
+struct hog {
+    struct conc_chan *ch; /* to be sent to first; may be NULL */
+    atomic_bool enough;
+    bool seen; /* enough was set in time */
+};
+
+/* Computes, without a call that could let others run, until it is told that it is enough. */
+static void compute(void *arg)
+{
+    struct hog *hog = arg;
+    if (hog->ch)
+        conc_chan_send(hog->ch, NULL, NULL);
+    for (int64_t end = conc_now_ns() + CONC_S(10); conc_now_ns() < end && !hog->seen;)
+        hog->seen = atomic_load(&hog->enough);
+}
+
+START_TEST(main_sleeps_while_a_task_computes)
+{
+    begin("2");
+    struct hog hog = {.ch = NULL};
+    struct conc_task *task;
+    unit_ok(conc_task_start(&task, compute, &hog));
+    conc_sleep(CONC_MS(1), NULL);
+    atomic_store(&hog.enough, true);
+    conc_task_join(task);
+    ck_assert(hog.seen);
+}
+END_TEST
+
+START_TEST(main_receives_while_a_task_computes)
+{
+    begin("2");
+    struct hog hog = {.seen = false};
+    struct conc_task *task;
+    unit_ok(conc_chan_create(&hog.ch, 0, 0, NULL));
+    unit_ok(conc_task_start(&task, compute, &hog));
+    unit_ok(conc_chan_recv(hog.ch, NULL, NULL));
+    atomic_store(&hog.enough, true);
+    conc_task_join(task);
+    ck_assert(hog.seen);
+    conc_chan_destroy(hog.ch);
+}
+END_TEST
+
+struct holder {
+    pid_t thread;
+    atomic_bool enough;
+};
+
+/* Computes on one thread until told, on any other for a moment. */
+static void hold(void *arg)
+{
+    struct holder *holder = arg;
+    bool there = gettid() == holder->thread; /* no call follows that could change it */
+    int64_t end = conc_now_ns() + (there ? CONC_S(10) : CONC_MS(1));
+    while (!atomic_load(&holder->enough) && conc_now_ns() < end)
+        ;
+}
+
+/* Moves the calling task, which is main, to another thread. */
+static void move_main(void)
+{
+    pid_t begun_on = gettid(); /* pthread_self may be taken for the same in all of a function */
+    for (int i = 0; i < 1000 && gettid() == begun_on; i++) {
+        struct holder holder = {.thread = begun_on};
+        struct conc_task *tasks[2];
+        for (int k = 0; k < 2; k++)
+            if (conc_task_start(&tasks[k], hold, &holder) != 0)
+                abort();
+        conc_sleep(CONC_US(200), NULL);
+        atomic_store(&holder.enough, true);
+        poll(NULL, 0, 1); /* a join that had to wait would take main to where the task ends */
+        for (int k = 0; k < 2; k++)
+            conc_task_join(tasks[k]);
+    }
+    if (gettid() == begun_on)
+        abort();
+}
+
+/* What the tests below run in a process of its own, with two workers. */
+static int in_child(void *fn)
+{
+    setenv("CONC_WORKERS", "2", 1);
+    setenv("CONC_ENGINE", "fibers", 1);
+    return unit_call_void(fn);
+}
+
+static void child(struct unit_child *child, void (*fn)(void))
+{
+    unit_child_run(child, in_child, &fn, NULL);
+}
+
+static void exits(void (*fn)(void), int code, const char *text)
+{
+    struct unit_child result;
+    child(&result, fn);
+    ck_assert_msg(result.exit_code == code && strstr(result.err, text),
+        "exit code %d, not %d; signal %d; stderr: %s", result.exit_code, code, result.signal,
+        result.err);
+}
+
+static void exit_elsewhere(void)
+{
+    move_main();
+    exit(0);
+}
+
+static void fail_elsewhere(void)
+{
+    move_main();
+    exit(7);
+}
+
+static void wait_for_ever(void *arg)
+{
+    conc_chan_recv(arg, NULL, NULL);
+}
+
+static void leak_elsewhere(void)
+{
+    struct conc_chan *ch;
+    struct conc_task *task;
+    unit_ok(conc_chan_create(&ch, 0, 0, NULL));
+    unit_ok(conc_task_start(&task, wait_for_ever, ch));
+    conc_sleep(CONC_US(100), NULL);
+    move_main();
+    exit(0);
+}
+
+static void deadlock_elsewhere(void)
+{
+    struct conc_chan *ch;
+    unit_ok(conc_chan_create(&ch, 0, 0, NULL));
+    move_main();
+    conc_chan_recv(ch, NULL, NULL);
+}
+
+static void sleep_a_little(void)
+{
+    conc_sleep(CONC_MS(2), NULL);
+}
+
+static void sleep_at_exit(void)
+{
+    atexit(sleep_a_little); /* before conc's own: so it comes after it */
+    exit_elsewhere();
+}
+
+START_TEST(main_ends_on_another_thread)
+{
+    exits(exit_elsewhere, 0, "");
+    exits(fail_elsewhere, 7, "");
+    exits(leak_elsewhere, 4, "wait_for_ever");
+    if (!UNIT_TSAN) /* which has one thread more after each fork, for conc a stranger */
+        exits(deadlock_elsewhere, 3, "to receive from channel");
+    exits(sleep_at_exit, 0, "");
+}
+END_TEST
+
+static void say_done(void *arg)
+{
+    (void)arg;
+    conc_sleep(CONC_MS(2), NULL);
+    fputs("done", stderr);
+}
+
+/* LeakSanitizer asks this. What check keeps is lost when main's stack is gone. */
+static bool main_is_gone;
+int __lsan_is_turned_off(void);
+int __lsan_is_turned_off(void)
+{
+    return main_is_gone;
+}
+
+/* The others go on until they have ended; then the process does, as with threads. */
+static void leave_main(void)
+{
+    struct conc_task *task;
+    unit_ok(conc_task_start(&task, say_done, NULL));
+    main_is_gone = true;
+    pthread_exit(NULL);
+}
+
+static void leave_main_elsewhere(void)
+{
+    move_main();
+    leave_main();
+}
+
+static void push_and_leave(void *arg)
+{
+    struct conc_cleanup cleanup;
+    conc_cleanup_push(&cleanup, free, arg);
+    pthread_exit(NULL);
+}
+
+static void leave_with_cleanup(void)
+{
+    struct conc_task *task;
+    unit_ok(conc_task_start(&task, push_and_leave, NULL));
+    conc_task_join(task);
+}
+
+/* ThreadSanitizer dies of a pthread_exit by a fiber. */
+START_TEST(main_leaves_by_pthread_exit)
+{
+    if (UNIT_TSAN)
+        return;
+    exits(leave_main, 0, "done");
+    exits(leave_main_elsewhere, 0, "done");
+    struct unit_child result;
+    child(&result, leave_with_cleanup);
+    ck_assert_int_eq(result.signal, SIGABRT);
+    ck_assert_ptr_nonnull(strstr(result.err, "was ended by pthread_exit"));
+}
+END_TEST
+
+static void leave(void *arg)
+{
+    atomic_fetch_add((atomic_int *)arg, 1);
+    pthread_exit(NULL);
+}
+
+/* Ends the task, and neither its worker nor anybody else. */
+START_TEST(task_leaves_by_pthread_exit)
+{
+    if (UNIT_TSAN)
+        return;
+    begin("2");
+    atomic_int left = 0;
+    for (int i = 0; i < 100; i++) {
+        struct conc_task *task;
+        unit_ok(conc_task_start(&task, leave, &left));
+        conc_task_join(task);
+    }
+    ck_assert_int_eq(left, 100);
+}
+END_TEST
+
+START_TEST(main_forks_on_another_thread)
+{
+    begin("2");
+    move_main();
+    for (int i = 0; i < 2; i++) {
+        pid_t pid = fork();
+        ck_assert_int_ge(pid, 0);
+        if (pid == 0 && i == 0 && !UNIT_ASAN) /* LeakSanitizer finds no stack of a forked thread */
+            exit(5);
+        if (pid == 0)
+            execl("/bin/sh", "/bin/sh", "-c", "exit 5", (char *)NULL);
+        int status;
+        ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+        ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 5);
+    }
+    move_main();
+}
+END_TEST
+
+static __attribute__((noinline)) int errno_now(void)
+{
+    __asm__ volatile("");
+    return errno;
+}
+
+static __attribute__((noinline)) void set_errno(int value)
+{
+    __asm__ volatile("");
+    errno = value;
+}
+
+/* The errno of a thread is that of the task on it. */
+START_TEST(errno_goes_along)
+{
+    begin("2");
+    for (int i = 1; i <= 4; i++) {
+        set_errno(100 + i);
+        move_main();
+        ck_assert_int_eq(errno_now(), 100 + i);
+    }
+}
+END_TEST
+
+/* ---------------------------------------------------------------- threads that conc did not start
+ */
+
+static void set_flag(void *arg)
+{
+    atomic_store((atomic_bool *)arg, true);
+}
+
+static void *use_conc(void *arg)
+{
+    struct conc_task *task;
+    if (conc_task_start(&task, set_flag, arg) == 0)
+        conc_task_join(task);
+    return NULL;
+}
+
+/* Main's thread has never called conc, and so is no worker. */
+START_TEST(without_main)
+{
+    setenv("CONC_ENGINE", "fibers", 1);
+    atomic_bool flags[4] = {false};
+    pthread_t threads[4];
+    for (int i = 0; i < 4; i++)
+        ck_assert_int_eq(pthread_create(&threads[i], NULL, use_conc, &flags[i]), 0);
+    for (int i = 0; i < 4; i++) {
+        pthread_join(threads[i], NULL);
+        ck_assert(flags[i]);
+    }
+    conc_sleep(CONC_US(1), NULL);
+    move_main(); /* now it is, the last of them */
+}
+END_TEST
+
+int main(void)
+{
+    return unit_main("fibers", main_sleeps_while_a_task_computes,
+        main_receives_while_a_task_computes, main_ends_on_another_thread,
+        main_leaves_by_pthread_exit, task_leaves_by_pthread_exit, main_forks_on_another_thread,
+        errno_goes_along, without_main);
+}
