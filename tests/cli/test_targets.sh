@@ -18,6 +18,7 @@ done <<'END'
 nonesuch
 semaphore map_get
 semaphore --engine nonesuch
+semaphore --engine sim
 semaphore --engine
 semaphore --ms 0
 semaphore --ms 5x
