@@ -22,6 +22,9 @@ extern const size_t catalogue_length;
 /* By number ("3", "03") or slug; NULL if there is none. */
 const struct catalogue_entry *catalogue_find(const char *name);
 
+/* The program of a demo: it lies beside this one. */
+void demo_path(const struct catalogue_entry *entry, char *path, size_t size);
+
 enum { DONE = 0, FAILED = 1, BAD_USAGE = 2 };
 
 /* Prints a line to stderr; returns BAD_USAGE. */
@@ -29,6 +32,7 @@ int bad_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 int command_list(int argc, char **argv);
 int command_run(int argc, char **argv);
+int command_explore(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 
 #endif

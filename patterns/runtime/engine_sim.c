@@ -16,8 +16,6 @@
 
 #define _GNU_SOURCE
 #include <errno.h>
-#include <fcntl.h>
-#include <inttypes.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,7 +30,7 @@
 #include "runtime/fiber_switch.h"
 #include "runtime/fiber_tools.h"
 #include "runtime/memory.h"
-#include "runtime/random.h"
+#include "runtime/schedule_internal.h"
 #include "runtime/sim.h"
 #include "runtime/timer_heap.h"
 #include "runtime/trace.h"
@@ -60,7 +58,8 @@ struct sim_task {
     void *asan;
 };
 
-enum { MAX_CHANGES = 3, BUSY = 1000 };
+/* So long may they run before the clock moves on and priorities no longer count. */
+enum { BUSY = 1000 };
 
 static struct {
     /* The sim thread's only. */
@@ -75,17 +74,6 @@ static struct {
     _Atomic(int64_t) now_ns;
     unsigned busy; /* choice points and looks at the clock since it last jumped */
 
-    /* The schedule. */
-    bool begun;
-    bool draws; /* it also decides what tasks draw, such as which ready case of a select */
-    uint64_t seed;
-    uint64_t random;
-    uint64_t steps;
-    bool by_priority;
-    uint64_t changes[MAX_CHANGES]; /* the steps at which the one that runs falls below the others */
-    int64_t floor;                 /* below every priority so far */
-    int log_fd;                    /* CONC_SCHEDULE_LOG; -1: none */
-
     /* Under the lock, which is taken by conc_lock_try_acquire alone: no choice points. */
     struct conc_lock lock;
     struct sim_task *free;
@@ -93,7 +81,7 @@ static struct {
     struct sim_task *woken; /* by foreign threads; the newest first */
     int wake_fd;            /* an eventfd that ends the thread's sleep in poll */
     atomic_bool some_woken;
-} s = {.wake_fd = -1, .log_fd = -1, .now_ns = 1, .lock = CONC_LOCK_INIT};
+} s = {.wake_fd = -1, .now_ns = 1, .lock = CONC_LOCK_INIT};
 
 static _Thread_local bool on_sim_thread;
 
@@ -110,95 +98,26 @@ static void lock_acquire(void)
         ;
 }
 
-/* --- the schedule -------------------------------------------------------------------------------
+/* --- the choice ---------------------------------------------------------------------------------
  */
-
-static uint64_t draw(void)
-{
-    return conc_splitmix64(&s.random);
-}
-
-static uint64_t draw_below(uint64_t bound)
-{
-    return (uint64_t)((unsigned __int128)draw() * bound >> 64);
-}
-
-static void begin_schedule(uint64_t seed)
-{
-    s.begun = true;
-    s.seed = seed;
-    s.random = seed;
-    s.random = draw();
-    s.steps = 0;
-    s.by_priority = seed % 2 != 0;
-    s.floor = 0;
-    /* How long the run will be is not known: a power of two between 16 and 8192. */
-    uint64_t length = UINT64_C(16) << draw_below(10);
-    uint64_t changes = 1 + draw_below(MAX_CHANGES);
-    for (uint64_t i = 0; i < MAX_CHANGES; i++)
-        s.changes[i] = i < changes ? 1 + draw_below(length) : 0;
-    s.current->priority = (int64_t)(draw() >> 2) + MAX_CHANGES + 1;
-}
-
-/* Not before the first choice: a program may still set its seed. */
-static void ensure_schedule(void)
-{
-    if (s.begun)
-        return;
-    const char *wish = getenv("CONC_SCHEDULE");
-    s.draws = wish && *wish;
-    if (!s.draws) {
-        begin_schedule(conc_random_program_seed());
-        return;
-    }
-    char *end;
-    errno = 0;
-    uint64_t seed = strtoull(wish, &end, 10);
-    if (*wish < '0' || *wish > '9' || *end != '\0' || errno != 0) {
-        fprintf(stderr, "conc: CONC_SCHEDULE: '%s' is not a number of 64 bits\n", wish);
-        _Exit(2);
-    }
-    begin_schedule(seed);
-}
-
-static void open_log(void)
-{
-    const char *path = getenv("CONC_SCHEDULE_LOG");
-    if (!path || !*path)
-        return;
-    s.log_fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0666);
-    if (s.log_fd < 0) {
-        fprintf(stderr, "conc: CONC_SCHEDULE_LOG: cannot write '%s': %s\n", path, strerror(errno));
-        _Exit(2);
-    }
-}
-
-/* One line for each change of turn, written at once: the process may be about to die.
- * STEP, then of the task that leaves: number, name, what it waits for ("its turn": it could go on),
- * FILE:LINE or "-"; then of the next: number, name. Separated by tabs. */
-static void log_turn(const struct sim_task *next, bool ends)
-{
-    const struct conc_task *task = &s.current->task;
-    const struct conc_site *site = atomic_load_explicit(&task->wait_site, memory_order_relaxed);
-    const char *what = atomic_load_explicit(&task->wait_what, memory_order_relaxed);
-    if (s.current->state == READY) {
-        what = s.current->lock ? "for a lock inside conc" : "for its turn";
-        site = NULL;
-    }
-    char place[256] = "-";
-    if (site)
-        snprintf(place, sizeof place, "%s:%d", site->file, site->line);
-    dprintf(s.log_fd, "%" PRIu64 "\t%" PRIu64 "\t%s\t%s\t%s\t%" PRIu64 "\t%s\n", s.steps, task->id,
-        atomic_load(&task->name),
-        ends   ? "ends"
-        : what ? what
-               : "",
-        ends ? "-" : place, next->task.id, atomic_load(&next->task.name));
-}
 
 static bool can_run(const struct sim_task *t)
 {
     return !t->lock || !conc_lock_is_held(t->lock);
+}
+
+static void log_turn(const struct sim_task *next, bool ends)
+{
+    const struct sim_task *self = s.current;
+    const char *why = "ends";
+    const struct conc_site *site = NULL;
+    if (!ends && self->state == READY) {
+        why = self->lock ? "for a lock inside conc" : "for its turn";
+    } else if (!ends) {
+        why = atomic_load_explicit(&self->task.wait_what, memory_order_relaxed);
+        site = atomic_load_explicit(&self->task.wait_site, memory_order_relaxed);
+    }
+    conc_schedule_log(&self->task, why, site, &next->task);
 }
 
 /* Among those that can run, by the rule of the schedule; NULL when each waits for a lock. */
@@ -206,13 +125,13 @@ static struct sim_task *choose(void)
 {
     struct sim_task *best = NULL;
     /* Those that run for so long may be waiting, by looking again and again, for one below them. */
-    if (s.by_priority && s.busy <= BUSY) {
+    if (conc_schedule_by_priority() && s.busy <= BUSY) {
         for (size_t i = 0; i < s.len; i++)
             if (can_run(s.ready[i]) && (!best || s.ready[i]->priority > best->priority))
                 best = s.ready[i];
         return best;
     }
-    size_t from = draw_below(s.len);
+    size_t from = conc_schedule_draw(s.len);
     for (size_t i = 0; i < s.len; i++) {
         struct sim_task *t = s.ready[(from + i) % s.len];
         if (can_run(t))
@@ -261,10 +180,16 @@ static void give_token(struct sim_task *t)
 static void admit(struct sim_task *t)
 {
     t->fresh = false;
-    t->priority = (int64_t)(draw() >> 2) + MAX_CHANGES + 1;
-    if (s.draws)
-        t->task.random = draw() | 1;
+    t->priority = conc_schedule_priority();
+    t->task.random = conc_schedule_task_seed();
     make_ready(t);
+}
+
+/* Not before the first choice: a program may still set its seed. */
+static void begin_first(struct sim_task *self)
+{
+    if (conc_schedule_begin())
+        self->priority = conc_schedule_priority();
 }
 
 static void take_woken(void)
@@ -387,7 +312,7 @@ static __attribute__((noinline)) void switch_to(struct sim_task *next, bool ends
     if (next == self)
         return;
     int saved_errno = errno;
-    if (s.log_fd >= 0)
+    if (conc_schedule_logs())
         log_turn(next, ends);
     s.current = next;
     conc_task_current_set(&next->task);
@@ -441,12 +366,9 @@ static void turn(void)
 {
     static const struct conc_wait_info info = {"for its turn", NULL, NULL};
     struct sim_task *self = s.current;
-    ensure_schedule();
-    s.steps++;
+    begin_first(self);
     work_a_little();
-    for (int i = 0; s.by_priority && i < MAX_CHANGES; i++)
-        if (s.changes[i] == s.steps)
-            self->priority = MAX_CHANGES - i;
+    self->priority = conc_schedule_step(self->priority);
     struct sim_task *next = next_to_run();
     if (next == self)
         return;
@@ -480,17 +402,25 @@ bool conc_sim_wait_lock(struct conc_lock *lock)
 /* One that yields waits for the others: by priority it would be chosen again at once. */
 static void sim_yield(void)
 {
-    s.current->priority = --s.floor;
+    s.current->priority = conc_schedule_lowest();
     turn();
 }
 
 /* --- sleep --------------------------------------------------------------------------------------
  */
 
+static void release(struct conc_lock *held)
+{
+    if (!held)
+        return;
+    __tsan_release(held);
+    conc_tsan_lock_release(held);
+}
+
 static void sleep_until_woken(struct sim_task *self, int64_t deadline_ns)
 {
-    ensure_schedule();
-    s.steps++;
+    begin_first(self);
+    self->priority = conc_schedule_step(self->priority);
     if (deadline_ns != CONC_FOREVER)
         conc_timer_heap_insert(&s.timers, &self->timer, deadline_ns);
     make_unready(self);
@@ -506,8 +436,7 @@ static int sim_park(struct conc_task *task, struct conc_lock *held, int64_t dead
     (void)sole;
     struct sim_task *self = sim_task(task);
     CONC_NOTE(&task->wait_since, s.now_ns, memory_order_relaxed);
-    if (held)
-        conc_lock_release(held);
+    release(held);
     if (!self->token)
         sleep_until_woken(self, deadline_ns);
     bool woken = self->token;
@@ -546,8 +475,7 @@ static int sim_park_fd(struct conc_task *task, struct conc_lock *held, int fd, s
     struct sim_task *self = sim_task(task);
     int saved_errno = errno;
     struct pollfd wait = {.fd = fd, .events = events};
-    if (held)
-        conc_lock_release(held);
+    release(held);
     *revents = 0;
     int rc = 0;
     bool looked = poll(&wait, 1, 0) != 0 || deadline_ns <= s.now_ns;
@@ -577,7 +505,7 @@ static int sim_park_fd(struct conc_task *task, struct conc_lock *held, int fd, s
 
 static int64_t sim_now_ns(void)
 {
-    if (on_sim_thread)
+    if (on_sim_thread || gettid() == getpid()) /* or about to become it */
         work_a_little();
     return s.now_ns;
 }
@@ -640,7 +568,7 @@ static int sim_start(struct conc_task *task)
     t->live = true;
     conc_census_awake();
     if (on_sim_thread) {
-        ensure_schedule();
+        begin_first(s.current);
         admit(t);
         conc_sim_point_taken();
     } else {
@@ -681,15 +609,6 @@ static size_t sim_tasks(void (*visit)(const struct conc_task *task, void *arg), 
     return n;
 }
 
-/* What repeats this run; for the reports. */
-static void sim_note(char *text, size_t size)
-{
-    snprintf(text, size,
-        "conc: schedule %" PRIu64 ", step %" PRIu64 "; CONC_ENGINE=sim CONC_SCHEDULE=%" PRIu64
-        " repeats it",
-        s.seed, s.steps, s.seed);
-}
-
 struct conc_task *conc_sim_adopt_main(void)
 {
     static struct sim_task first;
@@ -698,7 +617,7 @@ struct conc_task *conc_sim_adopt_main(void)
         perror("conc: eventfd");
         abort();
     }
-    open_log();
+    conc_schedule_open_log();
     on_sim_thread = true;
     atomic_store(&conc_sim_on, true);
     first.task.engine = &conc_engine_sim;
@@ -725,5 +644,5 @@ const struct conc_engine conc_engine_sim = {
     .now_ns = sim_now_ns,
     .blocking = sim_blocking,
     .tasks = sim_tasks,
-    .note = sim_note,
+    .note = conc_schedule_note,
 };

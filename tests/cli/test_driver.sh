@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MIT
-# test_driver.sh DRIVER CATALOGUE: list, run and doctor. The demos are scripts beside a copy of the
+# test_driver.sh DRIVER CATALOGUE: list, run, explore and doctor. The demos are scripts beside a copy of the
 # driver, so that they can fail, block and be interrupted at will.
 # shellcheck source=tests/cli/check.sh
 . "$(dirname "$(readlink -f "$0")")/check.sh"
@@ -123,6 +123,50 @@ else
     kill $pid
 fi
 
+# explore: a demo whose outcome depends on its schedule alone
+demo 02_bounded_queue <<'EOF'
+[[ $CONC_ENGINE == sim && $1 == --items ]] || exit 9
+echo "result ${CONC_SCHEDULE/#31/x}" | sed 's/[0-9].*//' # one of them prints something else
+if [[ -n ${CONC_SCHEDULE_LOG-} ]]; then
+    printf '%s\t1\tmain\tto lock mutex\tdir/m.c:7\t2\tother\n' 4 9 >"$CONC_SCHEDULE_LOG"
+    [[ $CONC_SCHEDULE != 20 ]] ||
+        printf '1\t1\tmain\tfor its turn\t-\t2\tother\n' >"$CONC_SCHEDULE_LOG"
+fi
+case $CONC_SCHEDULE in
+17 | 20) echo 'all asleep' >&2 && exit 3 ;;
+40) kill -SEGV $$ ;;
+esac
+EOF
+try "$driver" explore 02 --schedules 16 --items 5
+exits 0
+says stdout '16 schedules from 1'
+says stdout ', 0 failed'
+try "$driver" explore bounded_queue --items 5 --seed 10 --schedules 31
+exits 1
+says stdout '31 schedules from 10'
+says stdout ', 4 failed'
+says stdout 'first:    schedule 17: deadlock'
+says stdout 'shortest: schedule 20: deadlock, after 1 turns'
+says stdout 'could go on'
+says stdout 'all asleep'
+says stdout 'CONC_SCHEDULE=20 ./conc run 02 --engine sim --items 5'
+if grep -q 'did not repeat' "$scratch/stdout"; then wrong 'it did repeat'; fi
+try "$driver" explore 02 --items 5 --seed 17 --schedules 1
+exits 1
+says stdout 'waits to lock mutex, at m.c:7'
+try "$driver" explore --program "$scratch/my demos/02_bounded_queue" --items --schedules 31 --seed 10
+exits 1
+says stdout ', 4 failed'
+for wrong_flags in '' '99' '02 --schedules' '02 --schedules 0' '02 --schedules x' '02 --seed -1' \
+    '--program' '--program /nonexistent'; do
+    # shellcheck disable=SC2086 # words
+    try "$driver" explore $wrong_flags
+    refused
+done
+demo 02_bounded_queue <<<'echo "no such flag" >&2; exit 2'
+try "$driver" explore 02 --nonesuch
+refused
+
 # doctor
 try "$driver" doctor
 exits 0
@@ -133,7 +177,7 @@ exits 0
 says stdout 'missing  valgrind'
 try "$driver" doctor surplus
 refused
-for command in list run doctor; do
+for command in list run explore doctor; do
     try "$driver" $command --help
     exits 0
     says stdout "$command"
