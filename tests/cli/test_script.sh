@@ -54,7 +54,9 @@ while IFS= read -r line; do
 done <<'EOF'
 nonesuch
 pitfall list
-explore 03
+pitfalls P01
+explore 03 --mutant
+explore nonesuch --mutant lost_wake
 --nonesuch
 test nonesuch
 test --preset
@@ -76,7 +78,7 @@ try "$conc"
 refused
 try "$conc" --help
 exits 0
-for command in report test list run bench doctor; do
+for command in report test list run bench explore doctor; do
     says stdout "  $command "
     "$conc" $command --help >"$scratch/help" 2>&1 || wrong "$command --help fails"
     grep -q "usage: ./conc $command" "$scratch/help" || wrong "$command --help has no usage"
@@ -120,9 +122,11 @@ says stderr 'E: no network'
 rm "$scratch/broken"
 : >"$scratch/missing"
 
-# run and doctor are handed on with their arguments; exit codes come back.
+# run, explore and doctor are handed on with their arguments; exit codes come back.
 try "$conc" run 01 'two words' --flag
 prints 'conc-driver run 01 two words --flag'
+try "$conc" explore 01 --schedules=5 --flag
+prints 'conc-driver explore 01 --schedules 5 --flag'
 try "$conc" doctor
 prints 'conc-driver doctor'
 try env FIXTURE_FAIL=conc-driver "$conc" run 01
