@@ -58,7 +58,7 @@ int conc_rate_limiter_init(struct conc_rate_limiter *limiter, double rate, int64
 void conc_rate_limiter_destroy(struct conc_rate_limiter *limiter)
 {
     conc_lock_acquire(&limiter->lock);
-    bool used = limiter->waiters.head;
+    bool used = conc_wait_queue_head(&limiter->waiters);
     conc_lock_release(&limiter->lock);
     if (used)
         conc_panic(CONC_HERE, "a rate limiter is destroyed that a task waits for");

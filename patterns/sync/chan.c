@@ -34,11 +34,11 @@ void conc_chan_destroy(struct conc_chan *ch)
         return;
     /* Taking the lock lets whoever delivered last finish with it. */
     conc_lock_acquire(&ch->lock);
-    bool waited_for = ch->senders.head || ch->receivers.head;
+    bool waited_for = conc_wait_queue_head(&ch->senders) || conc_wait_queue_head(&ch->receivers);
     conc_lock_release(&ch->lock);
     if (waited_for)
         conc_panic(CONC_HERE, "a channel is destroyed that a task waits on");
-    for (; ch->drop && ch->len > 0; ch->len--) {
+    for (size_t len = conc_chan_count(ch); ch->drop && len > 0; len--) {
         ch->drop(conc_chan_slot(ch, ch->head));
         ch->head = conc_chan_next(ch, ch->head);
     }
@@ -127,11 +127,11 @@ int conc_chan_close(struct conc_chan *ch)
     if (!ch)
         return EINVAL;
     conc_lock_acquire(&ch->lock);
-    if (ch->closed) {
+    if (conc_chan_is_closed(ch)) {
         conc_lock_release(&ch->lock);
         return EPIPE;
     }
-    ch->closed = true;
+    atomic_store_explicit(&ch->closed, true, memory_order_relaxed);
     struct conc_wait_node *receivers = conc_wait_queue_claim_all(&ch->receivers);
     for (struct conc_wait_node *node = receivers; node; node = node->next)
         conc_chan_zero(ch, node->data);
@@ -148,7 +148,7 @@ size_t conc_chan_len(struct conc_chan *ch)
     if (!ch)
         return 0;
     conc_lock_acquire(&ch->lock);
-    size_t len = ch->len;
+    size_t len = conc_chan_count(ch);
     conc_lock_release(&ch->lock);
     return len;
 }
@@ -168,7 +168,7 @@ int conc_chan_closed(struct conc_chan *ch)
     if (!ch)
         return 0;
     conc_lock_acquire(&ch->lock);
-    int closed = ch->closed;
+    int closed = conc_chan_is_closed(ch);
     conc_lock_release(&ch->lock);
     return closed;
 }

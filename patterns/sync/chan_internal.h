@@ -5,6 +5,7 @@
 /* What chan.c and select.c share: the channel itself and the two moves on it. Not installed. */
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
@@ -22,14 +23,25 @@ struct conc_chan {
     size_t size;          /* fixed: of an element */
     size_t capacity;      /* fixed */
     void (*drop)(void *); /* fixed */
-    bool closed;          /* under lock, as all below */
-    size_t len;
+    /* Under lock, as all below. The first two may be looked at without it. */
+    atomic_bool closed;
+    _Atomic(size_t) len;
     size_t head; /* the slot of the oldest element */
     size_t tail; /* the slot for the next one */
     struct conc_wait_queue receivers;
     struct conc_wait_queue senders;
     _Alignas(max_align_t) char ring[]; /* capacity slots */
 };
+
+static inline bool conc_chan_is_closed(const struct conc_chan *ch)
+{
+    return atomic_load_explicit(&ch->closed, memory_order_relaxed);
+}
+
+static inline size_t conc_chan_count(const struct conc_chan *ch)
+{
+    return atomic_load_explicit(&ch->len, memory_order_relaxed);
+}
 
 static inline void *conc_chan_slot(struct conc_chan *ch, size_t i)
 {
@@ -55,6 +67,21 @@ static inline void conc_chan_zero(const struct conc_chan *ch, void *element)
         memset(element, 0, ch->size);
 }
 
+/* Appends an element, and takes the oldest out. Under the lock, with room for it, or len > 0. */
+static inline void conc_chan_put(struct conc_chan *ch, const void *element)
+{
+    conc_chan_copy(ch, conc_chan_slot(ch, ch->tail), element);
+    ch->tail = conc_chan_next(ch, ch->tail);
+    atomic_store_explicit(&ch->len, conc_chan_count(ch) + 1, memory_order_relaxed);
+}
+
+static inline void conc_chan_take(struct conc_chan *ch, void *element)
+{
+    conc_chan_copy(ch, element, conc_chan_slot(ch, ch->head));
+    ch->head = conc_chan_next(ch, ch->head);
+    atomic_store_explicit(&ch->len, conc_chan_count(ch) - 1, memory_order_relaxed);
+}
+
 /*
  * The two moves, with the lock held: 0, EPIPE or EAGAIN. *wake is set to the waiter on the other
  * side, if one was served: to be unparked after the lock is released.
@@ -62,7 +89,7 @@ static inline void conc_chan_zero(const struct conc_chan *ch, void *element)
 static inline int conc_chan_send_locked(
     struct conc_chan *ch, const void *element, struct conc_wait_node **wake)
 {
-    if (ch->closed)
+    if (conc_chan_is_closed(ch))
         return EPIPE;
     struct conc_wait_node *receiver = conc_wait_queue_claim(&ch->receivers);
     if (receiver) {
@@ -71,41 +98,33 @@ static inline int conc_chan_send_locked(
         *wake = receiver;
         return 0;
     }
-    if (ch->len == ch->capacity)
+    if (conc_chan_count(ch) == ch->capacity)
         return EAGAIN;
-    conc_chan_copy(ch, conc_chan_slot(ch, ch->tail), element);
-    ch->tail = conc_chan_next(ch, ch->tail);
-    ch->len++;
+    conc_chan_put(ch, element);
     return 0;
 }
 
 static inline int conc_chan_recv_locked(
     struct conc_chan *ch, void *element, struct conc_wait_node **wake)
 {
-    if (ch->len > 0) {
-        conc_chan_copy(ch, element, conc_chan_slot(ch, ch->head));
-        ch->head = conc_chan_next(ch, ch->head);
-        ch->len--;
-        /* A sender that waits for room moves in: its turn comes before that of any sender to come.
-         */
-        struct conc_wait_node *sender = conc_wait_queue_claim(&ch->senders);
-        if (sender) {
-            conc_chan_copy(ch, conc_chan_slot(ch, ch->tail), sender->data);
-            ch->tail = conc_chan_next(ch, ch->tail);
-            ch->len++;
-            sender->result = 0;
-            *wake = sender;
-        }
-        return 0;
-    }
+    bool buffered = conc_chan_count(ch) > 0;
+    if (buffered)
+        conc_chan_take(ch, element);
     struct conc_wait_node *sender = conc_wait_queue_claim(&ch->senders);
     if (sender) {
-        conc_chan_copy(ch, element, sender->data);
+        /* A sender that waits for room moves in: its turn comes before that of any sender to come.
+         */
+        if (buffered)
+            conc_chan_put(ch, sender->data);
+        else
+            conc_chan_copy(ch, element, sender->data);
         sender->result = 0;
         *wake = sender;
         return 0;
     }
-    if (!ch->closed)
+    if (buffered)
+        return 0;
+    if (!conc_chan_is_closed(ch))
         return EAGAIN;
     conc_chan_zero(ch, element);
     return EPIPE;

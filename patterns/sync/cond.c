@@ -11,17 +11,11 @@ void conc_cond_init(struct conc_cond *cond)
 void conc_cond_destroy(struct conc_cond *cond)
 {
     conc_lock_acquire(&cond->lock);
-    bool used = cond->waiters.head;
+    bool used = conc_wait_queue_head(&cond->waiters);
     conc_lock_release(&cond->lock);
     if (used)
         conc_panic(CONC_HERE, "a condition is destroyed that a task waits on");
     conc_lock_destroy(&cond->lock);
-}
-
-/* Under the lock, after each change of the queue. */
-static void note_waiters(struct conc_cond *cond)
-{
-    atomic_store_explicit(&cond->waited_on, cond->waiters.head != NULL, memory_order_relaxed);
 }
 
 int conc_cond_wait_at(struct conc_cond *cond, struct conc_mutex *mutex, struct conc_context *ctx,
@@ -35,7 +29,6 @@ int conc_cond_wait_at(struct conc_cond *cond, struct conc_mutex *mutex, struct c
     /* In the queue first, then unlock: who takes the mutex next and signals finds us. */
     conc_lock_acquire(&cond->lock);
     conc_wait_queue_push(&cond->waiters, &node, &waiter, 0, NULL);
-    note_waiters(cond);
     if (!conc_mutex_unlock_quick(mutex)) {
         /* It wakes somebody, which is nothing to do with a lock held. */
         waiter.sole = false;
@@ -47,7 +40,6 @@ int conc_cond_wait_at(struct conc_cond *cond, struct conc_mutex *mutex, struct c
     if (claimed < 0) {
         conc_lock_acquire(&cond->lock);
         conc_wait_queue_remove(&node);
-        note_waiters(cond);
         conc_lock_release(&cond->lock);
     }
     /* Asked before the mutex is taken: noticing a deadline may call after-callbacks. */
@@ -60,7 +52,6 @@ void conc_cond_wake_one(struct conc_cond *cond)
 {
     conc_lock_acquire(&cond->lock);
     struct conc_wait_node *node = conc_wait_queue_claim(&cond->waiters);
-    note_waiters(cond);
     conc_lock_release(&cond->lock);
     if (node)
         conc_wait_node_unpark(node);
@@ -70,7 +61,6 @@ void conc_cond_wake_all(struct conc_cond *cond)
 {
     conc_lock_acquire(&cond->lock);
     struct conc_wait_node *list = conc_wait_queue_claim_all(&cond->waiters);
-    note_waiters(cond);
     conc_lock_release(&cond->lock);
     conc_wait_list_unpark(list);
 }

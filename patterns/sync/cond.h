@@ -22,7 +22,6 @@
 struct conc_cond {
     struct conc_lock lock; /* guards the queue */
     struct conc_wait_queue waiters;
-    atomic_bool waited_on; /* written under lock, read by whoever signals */
 };
 
 #define CONC_COND_INIT                                                                             \
@@ -63,8 +62,9 @@ void conc_cond_wake_all(struct conc_cond *cond);
 
 static inline bool conc_cond_waited_on(struct conc_cond *cond)
 {
+    conc_sim_point();
     /* Helgrind and DRD do not see what orders this look. */
-    return CONC_LOCK_PTHREAD || atomic_load_explicit(&cond->waited_on, memory_order_relaxed);
+    return CONC_LOCK_PTHREAD || conc_wait_queue_head(&cond->waiters);
 }
 
 static inline void conc_cond_signal(struct conc_cond *cond)

@@ -87,10 +87,10 @@ void conc_context_with_value(
 void conc_context_destroy(struct conc_context *ctx)
 {
     conc_lock_acquire(&ctx->lock);
-    const char *left = ctx->children       ? "children"
-                       : ctx->waiters.head ? "waiters"
-                       : ctx->afters       ? "after-callbacks"
-                                           : NULL;
+    const char *left = ctx->children                         ? "children"
+                       : conc_wait_queue_head(&ctx->waiters) ? "waiters"
+                       : ctx->afters                         ? "after-callbacks"
+                                                             : NULL;
     conc_lock_release(&ctx->lock);
     if (left)
         conc_panic(CONC_HERE, "a context is destroyed that still has %s", left);

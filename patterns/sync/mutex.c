@@ -21,7 +21,7 @@ void conc_mutex_init(struct conc_mutex *mutex)
 void conc_mutex_destroy(struct conc_mutex *mutex)
 {
     conc_lock_acquire(&mutex->lock);
-    bool used = mutex->owner || mutex->waiters.head;
+    bool used = mutex->owner || conc_wait_queue_head(&mutex->waiters);
     conc_lock_release(&mutex->lock);
     if (used)
         conc_panic(CONC_HERE, "a mutex is destroyed that is held or waited for");

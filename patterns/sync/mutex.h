@@ -82,7 +82,7 @@ static inline bool conc_mutex_unlock_quick(struct conc_mutex *mutex)
 {
     struct conc_task *self = conc_self();
     conc_lock_acquire(&mutex->lock);
-    bool quick = mutex->owner == self && !mutex->waiters.head;
+    bool quick = mutex->owner == self && !conc_wait_queue_head(&mutex->waiters);
     if (__builtin_expect(quick, 1))
         mutex->owner = NULL;
     conc_lock_release(&mutex->lock);

@@ -16,7 +16,7 @@ void conc_rw_mutex_init(struct conc_rw_mutex *rw)
 void conc_rw_mutex_destroy(struct conc_rw_mutex *rw)
 {
     conc_lock_acquire(&rw->lock);
-    bool used = rw->readers > 0 || rw->owner || rw->waiters.head;
+    bool used = rw->readers > 0 || rw->owner || conc_wait_queue_head(&rw->waiters);
     conc_lock_release(&rw->lock);
     if (used)
         conc_panic(CONC_HERE, "a read-write mutex is destroyed that is held or waited for");
@@ -43,7 +43,7 @@ static struct conc_wait_node *grant(struct conc_rw_mutex *rw)
     struct conc_wait_node *list = NULL;
     struct conc_wait_node **end = &list;
     struct conc_wait_node *node;
-    while ((node = rw->waiters.head)) {
+    while ((node = conc_wait_queue_head(&rw->waiters))) {
         bool write = node->data == &wants_to_write;
         if (rw->owner || (write && rw->readers > 0))
             break;
@@ -62,7 +62,7 @@ static int try_lock(struct conc_rw_mutex *rw, bool write)
 {
     struct conc_task *self = conc_self();
     conc_lock_acquire(&rw->lock);
-    bool taken = !rw->waiters.head && take(rw, write, self);
+    bool taken = !conc_wait_queue_head(&rw->waiters) && take(rw, write, self);
     conc_lock_release(&rw->lock);
     return taken ? 0 : EAGAIN;
 }
@@ -72,7 +72,7 @@ static int lock(struct conc_rw_mutex *rw, bool write, struct conc_context *ctx,
 {
     struct conc_task *self = conc_self();
     conc_lock_acquire(&rw->lock);
-    if (!rw->waiters.head && take(rw, write, self)) {
+    if (!conc_wait_queue_head(&rw->waiters) && take(rw, write, self)) {
         conc_lock_release(&rw->lock);
         return 0;
     }

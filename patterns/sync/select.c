@@ -72,14 +72,23 @@ static void unlock_all(struct conc_select_case *cases, size_t n, const struct co
             conc_lock_release(&cases[cases[i].order].chan->lock);
 }
 
-static bool ready(struct conc_select_case *c)
+/* Whether a case can go ahead. Without the lock it is a guess. */
+static inline bool ready(const struct conc_select_case *c)
 {
-    struct conc_chan *ch = c->chan;
+    const struct conc_chan *ch = c->chan;
     if (!ch)
         return false;
-    if (ch->closed)
+    if (c->send ? conc_chan_count(ch) < ch->capacity || conc_wait_queue_head(&ch->receivers)
+                : conc_chan_count(ch) > 0 || conc_wait_queue_head(&ch->senders))
         return true;
-    return c->send ? ch->len < ch->capacity || ch->receivers.head : ch->len > 0 || ch->senders.head;
+    return conc_chan_is_closed(ch);
+}
+
+/* Does what the case says, with the lock of its channel held. */
+static inline int move(struct conc_select_case *c, struct conc_wait_node **wake)
+{
+    return c->send ? conc_chan_send_locked(c->chan, c->send_from, wake)
+                   : conc_chan_recv_locked(c->chan, c->recv_into, wake);
 }
 
 /* Stores the outcome. The element of a receive from a closed channel was zeroed by its closer. */
@@ -102,9 +111,7 @@ static int take_one(
                 drawn = i;
         if (seen == 0)
             return EAGAIN;
-        struct conc_select_case *c = &cases[drawn];
-        int rc = c->send ? conc_chan_send_locked(c->chan, c->send_from, wake)
-                         : conc_chan_recv_locked(c->chan, c->recv_into, wake);
+        int rc = move(&cases[drawn], wake);
         if (rc != EAGAIN) {
             choose(cases, drawn, rc, chosen);
             return 0;
@@ -178,34 +185,84 @@ static int wait_for_one(struct conc_select_case *cases, size_t n, size_t *chosen
     return 0;
 }
 
-static int bad_cases(struct conc_select_case *cases, size_t n, const size_t *chosen)
+/* The cases that seem ready, at a look without locks. A list and not a set of bits: to draw from it
+ * takes no loop and no branch that depends on what is drawn. */
+enum { SEEN_MAX = 64 };
+struct seen {
+    size_t n;
+    unsigned char at[SEEN_MAX];
+};
+
+/* EINVAL: a case is wrong. Of more cases than there is room for none is seen. */
+static inline int look(const struct conc_select_case *cases, size_t n, struct seen *seen)
 {
-    if ((!cases && n > 0) || !chosen || n > INT_MAX)
-        return EINVAL;
-    for (size_t i = 0; i < n; i++)
-        if (cases[i].chan && cases[i].send && !cases[i].send_from && cases[i].chan->size > 0)
+    seen->n = 0;
+    conc_sim_point();
+    for (size_t i = 0; i < n; i++) {
+        const struct conc_select_case *c = &cases[i];
+        if (c->chan && c->send && !c->send_from && c->chan->size > 0)
             return EINVAL;
+        if (CONC_LOCK_PTHREAD || n > SEEN_MAX)
+            continue;
+        seen->at[seen->n] = (unsigned char)i;
+        seen->n += ready(c);
+    }
     return 0;
 }
 
-/* Waits when `site` is given. */
-int conc_select_at(struct conc_select_case *cases, size_t n, size_t *chosen,
-    struct conc_context *ctx, const struct conc_site *site)
+/*
+ * The common case: some are ready, and one lock is enough. One of those that seem ready is drawn,
+ * and done if it is, which the lock of its channel tells; else another. EAGAIN: none was. That is
+ * not yet true of one moment.
+ */
+static inline int take_seen(struct conc_select_case *cases, struct seen *seen, size_t *chosen)
 {
-    int rc = bad_cases(cases, n, chosen);
-    if (rc != 0)
-        return rc;
+    while (seen->n > 0) {
+        /* The upper half of the product of n and 32 random bits: equal chances, but for 2^-26. */
+        size_t drawn = seen->n == 1 ? 0 : (conc_random_u64() >> 32) * seen->n >> 32;
+        size_t at = seen->at[drawn];
+        struct conc_chan *ch = cases[at].chan;
+        struct conc_wait_node *wake = NULL;
+        conc_lock_acquire(&ch->lock);
+        int rc = move(&cases[at], &wake);
+        conc_lock_release(&ch->lock);
+        if (wake)
+            conc_wait_node_unpark(wake);
+        if (rc != EAGAIN) {
+            choose(cases, at, rc, chosen);
+            return 0;
+        }
+        seen->at[drawn] = seen->at[--seen->n];
+    }
+    return EAGAIN;
+}
+
+/* All channels at once. Waits when `site` is given. */
+static __attribute__((noinline)) int select_locked(struct conc_select_case *cases, size_t n,
+    size_t *chosen, struct conc_context *ctx, const struct conc_site *site)
+{
     struct conc_wait_node *wake = NULL;
     conc_self(); /* before the locks: the first call of a thread does more than look */
     sort_by_address(cases, n);
     lock_all(cases, n);
-    rc = take_one(cases, n, chosen, &wake);
+    int rc = take_one(cases, n, chosen, &wake);
     if (rc == EAGAIN && site)
         return wait_for_one(cases, n, chosen, ctx, site);
     unlock_all(cases, n, NULL);
     if (wake)
         conc_wait_node_unpark(wake);
     return rc;
+}
+
+int conc_select_at(struct conc_select_case *cases, size_t n, size_t *chosen,
+    struct conc_context *ctx, const struct conc_site *site)
+{
+    struct seen seen;
+    if ((!cases && n > 0) || !chosen || n > INT_MAX || look(cases, n, &seen) != 0)
+        return EINVAL;
+    if (take_seen(cases, &seen, chosen) == 0)
+        return 0;
+    return select_locked(cases, n, chosen, ctx, site);
 }
 
 int conc_try_select(struct conc_select_case *cases, size_t n, size_t *chosen)

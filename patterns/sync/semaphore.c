@@ -16,7 +16,7 @@ int conc_semaphore_init(struct conc_semaphore *semaphore, int64_t size)
 void conc_semaphore_destroy(struct conc_semaphore *semaphore)
 {
     conc_lock_acquire(&semaphore->lock);
-    bool used = semaphore->waiters.head;
+    bool used = conc_wait_queue_head(&semaphore->waiters);
     conc_lock_release(&semaphore->lock);
     if (used)
         conc_panic(CONC_HERE, "a semaphore is destroyed that a task waits for");
@@ -29,7 +29,7 @@ static struct conc_wait_node *grant(struct conc_semaphore *semaphore)
     struct conc_wait_node *list = NULL;
     struct conc_wait_node **end = &list;
     struct conc_wait_node *node;
-    while ((node = semaphore->waiters.head)) {
+    while ((node = conc_wait_queue_head(&semaphore->waiters))) {
         int64_t n = *(const int64_t *)node->data;
         if (n > semaphore->size - semaphore->held)
             break;
@@ -55,7 +55,7 @@ int conc_semaphore_acquire_at(struct conc_semaphore *semaphore, int64_t n, struc
     if (n > semaphore->size)
         return EMSGSIZE;
     conc_lock_acquire(&semaphore->lock);
-    if (!semaphore->waiters.head && n <= semaphore->size - semaphore->held) {
+    if (!conc_wait_queue_head(&semaphore->waiters) && n <= semaphore->size - semaphore->held) {
         semaphore->held += n;
         conc_lock_release(&semaphore->lock);
         return 0;

@@ -31,7 +31,7 @@ static void join_all(struct conc_task *ended)
 void conc_wait_group_destroy(struct conc_wait_group *group)
 {
     conc_lock_acquire(&group->lock);
-    bool used = group->count != 0 || group->waiters.head;
+    bool used = group->count != 0 || conc_wait_queue_head(&group->waiters);
     struct conc_task *ended = take_ended(group);
     conc_lock_release(&group->lock);
     if (used)

@@ -8,10 +8,11 @@
 void conc_wait_queue_push_front(struct conc_wait_queue *queue, struct conc_wait_node *node,
     struct conc_waiter *waiter, int index, void *data)
 {
+    struct conc_wait_node *head = conc_wait_queue_head(queue);
     *node = (struct conc_wait_node){
-        .queue = queue, .waiter = waiter, .index = index, .data = data, .next = queue->head};
-    *(queue->head ? &queue->head->prev : &queue->tail) = node;
-    queue->head = node;
+        .queue = queue, .waiter = waiter, .index = index, .data = data, .next = head};
+    *(head ? &head->prev : &queue->tail) = node;
+    conc_wait_queue_set_head(queue, node);
 }
 
 void conc_wait_queue_remove(struct conc_wait_node *node)
@@ -19,7 +20,10 @@ void conc_wait_queue_remove(struct conc_wait_node *node)
     struct conc_wait_queue *queue = node->queue;
     if (!queue)
         return;
-    *(node->prev ? &node->prev->next : &queue->head) = node->next;
+    if (node->prev)
+        node->prev->next = node->next;
+    else
+        conc_wait_queue_set_head(queue, node->next);
     *(node->next ? &node->next->prev : &queue->tail) = node->prev;
     node->queue = NULL;
 }

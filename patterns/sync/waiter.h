@@ -58,11 +58,24 @@ struct conc_wait_node {
     void *data; /* fixed: where to copy to or from, or a weight */
 };
 
-/* First come, first served. Zero is empty. Guarded by the lock of the object that embeds it. */
+/* First come, first served. Zero is empty. Guarded by the lock of the object that embeds it;
+ * whether there is a head may be looked at without. */
 struct conc_wait_queue {
-    struct conc_wait_node *head;
+    _Atomic(struct conc_wait_node *) head;
     struct conc_wait_node *tail;
 };
+
+static inline struct conc_wait_node *conc_wait_queue_head(const struct conc_wait_queue *queue)
+{
+    return atomic_load_explicit(&queue->head, memory_order_relaxed);
+}
+
+/* For the functions below. */
+static inline void conc_wait_queue_set_head(
+    struct conc_wait_queue *queue, struct conc_wait_node *head)
+{
+    atomic_store_explicit(&queue->head, head, memory_order_relaxed);
+}
 
 /* `sole` promises that the waiter will be in one queue only, wait without a context, and park with
  * the lock of that queue. Then whoever holds the lock claims it by a plain store. */
@@ -79,7 +92,10 @@ static inline void conc_wait_queue_push(struct conc_wait_queue *queue, struct co
 {
     *node = (struct conc_wait_node){
         .queue = queue, .waiter = waiter, .index = index, .data = data, .prev = queue->tail};
-    *(queue->tail ? &queue->tail->next : &queue->head) = node;
+    if (queue->tail)
+        queue->tail->next = node;
+    else
+        conc_wait_queue_set_head(queue, node);
     queue->tail = node;
 }
 
@@ -106,8 +122,8 @@ static inline bool conc_wait_node_claim(struct conc_wait_node *node)
 static inline struct conc_wait_node *conc_wait_queue_claim(struct conc_wait_queue *queue)
 {
     struct conc_wait_node *node;
-    while ((node = queue->head)) {
-        queue->head = node->next;
+    while ((node = conc_wait_queue_head(queue))) {
+        conc_wait_queue_set_head(queue, node->next);
         *(node->next ? &node->next->prev : &queue->tail) = NULL;
         node->queue = NULL;
         if (node->twin)
