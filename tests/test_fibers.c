@@ -302,8 +302,116 @@ START_TEST(errno_goes_along)
 }
 END_TEST
 
-/* ---------------------------------------------------------------- threads that conc did not start
- */
+/* ---------------------------------------------------------------- who lets nobody else run */
+
+struct looper {
+    bool checks; /* at a checkpoint in each round */
+    int64_t ns;  /* for how long at most */
+    atomic_bool enough;
+    bool seen;
+};
+
+static void loop(void *arg)
+{
+    struct looper *looper = arg;
+    int64_t end = conc_now_ns() + looper->ns;
+    while (!looper->seen && conc_now_ns() < end) {
+        looper->seen = atomic_load(&looper->enough);
+        if (looper->checks)
+            conc_checkpoint();
+    }
+}
+
+/* Starts a task that loops, and sleeps: whether the task still looped after the sleep. */
+static bool sleep_while_one_loops(bool checks, int64_t ns)
+{
+    struct looper looper = {.checks = checks, .ns = ns};
+    struct conc_task *task;
+    unit_ok(conc_task_start(&task, loop, &looper));
+    conc_sleep(CONC_MS(1), NULL);
+    atomic_store(&looper.enough, true);
+    conc_task_join(task);
+    return looper.seen;
+}
+
+START_TEST(checkpoint_lets_others_run)
+{
+    begin("1");
+    for (int i = 0; i < 3; i++)
+        ck_assert(sleep_while_one_loops(true, CONC_S(10)));
+}
+END_TEST
+
+START_TEST(checkpoint_on_threads)
+{
+    unit_ok(conc_engine_select("threads"));
+    ck_assert(sleep_while_one_loops(true, CONC_S(10)));
+}
+END_TEST
+
+static void loops_for_long(void)
+{
+    setenv("CONC_WORKERS", "1", 1);
+    sleep_while_one_loops(false, CONC_MS(300));
+}
+
+static void loops_and_checks(void)
+{
+    setenv("CONC_WORKERS", "1", 1);
+    struct looper looper = {.checks = true, .ns = CONC_MS(500)};
+    struct conc_task *tasks[2];
+    for (int i = 0; i < 2; i++)
+        unit_ok(conc_task_start(&tasks[i], loop, &looper));
+    for (int i = 0; i < 2; i++)
+        conc_task_join(tasks[i]);
+}
+
+static void loops_beside_idle_workers(void)
+{
+    sleep_while_one_loops(false, CONC_MS(500));
+}
+
+static int lines_in(const char *text)
+{
+    int n = 0;
+    for (; *text; text++)
+        n += *text == '\n';
+    return n;
+}
+
+START_TEST(stuck_task_is_named_once)
+{
+    setenv("CONC_STUCK_MS", "50", 1);
+    struct unit_child result;
+    child(&result, loops_for_long);
+    ck_assert_int_eq(result.exit_code, 0);
+    const char *parts[] = {"conc: task ", " loop, started at ",
+        "test_fibers.c:", " in sleep_while_one_loops: ", "conc_checkpoint", "conc_blocking"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        ck_assert_msg(strstr(result.err, parts[i]), "no '%s' in: %s", parts[i], result.err);
+    ck_assert_msg(lines_in(result.err) == 1, "not one line: %s", result.err);
+}
+END_TEST
+
+static void says_nothing(void (*fn)(void))
+{
+    struct unit_child result;
+    child(&result, fn);
+    ck_assert_int_eq(result.exit_code, 0);
+    ck_assert_str_eq(result.err, "");
+}
+
+START_TEST(no_notice_without_reason)
+{
+    setenv("CONC_STUCK_MS", "200", 1);
+    says_nothing(loops_and_checks);
+    says_nothing(loops_beside_idle_workers);
+    setenv("CONC_STUCK_MS", "0", 1);
+    says_nothing(loops_for_long);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- settings */
 
 static void set_flag(void *arg)
 {
@@ -317,6 +425,41 @@ static void *use_conc(void *arg)
         conc_task_join(task);
     return NULL;
 }
+
+static void start_and_join(void)
+{
+    use_conc(&(atomic_bool){false});
+}
+
+START_TEST(bad_settings)
+{
+    setenv("CONC_ENGINE", "fibers", 1);
+    const struct {
+        const char *name;
+        const char *values[6];
+    } settings[] = {
+        {"CONC_WORKERS", {"0", "-1", "256", "two", "2x", "99999999999999999999"}},
+        {"CONC_STACK", {"0", "15", "1048577", "64k", " ", "-64"}},
+        {"CONC_STUCK_MS", {"-1", "1s", "x", "1e3", "0x", "99999999999999999999"}},
+    };
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++) {
+        for (int k = 0; k < 6; k++) {
+            const char *value = settings[i].values[k];
+            setenv(settings[i].name, value, 1);
+            struct unit_child result;
+            unit_child_run(&result, unit_call_void, &(void (*)(void)){start_and_join}, NULL);
+            ck_assert_msg(result.exit_code == 2 && lines_in(result.err) == 1 &&
+                              strstr(result.err, settings[i].name) && strstr(result.err, value),
+                "%s=%s: exit code %d, stderr: %s", settings[i].name, value, result.exit_code,
+                result.err);
+        }
+        unsetenv(settings[i].name);
+    }
+}
+END_TEST
+
+/* ---------------------------------------------------------------- threads that conc did not start
+ */
 
 /* Main's thread has never called conc, and so is no worker. */
 START_TEST(without_main)
@@ -340,5 +483,6 @@ int main(void)
     return unit_main("fibers", main_sleeps_while_a_task_computes,
         main_receives_while_a_task_computes, main_ends_on_another_thread,
         main_leaves_by_pthread_exit, task_leaves_by_pthread_exit, main_forks_on_another_thread,
-        errno_goes_along, without_main);
+        errno_goes_along, checkpoint_lets_others_run, checkpoint_on_threads,
+        stuck_task_is_named_once, no_notice_without_reason, bad_settings, without_main);
 }

@@ -78,6 +78,15 @@ void conc_yield(void)
     conc_self()->engine->yield();
 }
 
+bool conc_checkpoint_asked;
+
+void conc_checkpoint_now(void)
+{
+    struct conc_task *self = conc_self();
+    if (self->engine->checkpoint)
+        self->engine->checkpoint();
+}
+
 void conc_blocking(void (*fn)(void *), void *arg)
 {
     conc_self()->engine->blocking(fn, arg);

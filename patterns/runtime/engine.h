@@ -104,6 +104,10 @@ struct conc_engine {
         short *revents, int64_t deadline_ns);
 
     void (*yield)(void);
+
+    /* What conc_checkpoint does while conc_checkpoint_asked is set. NULL: nothing. */
+    void (*checkpoint)(void);
+
     int64_t (*now_ns)(void);
     void (*blocking)(void (*fn)(void *), void *arg);
 

@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include "runtime/fiber_hot_internal.h"
+#include "runtime/fiber_stack.h"
 #include "runtime/memory.h"
 
 int64_t conc_fiber_now_ns(void)
@@ -72,6 +73,7 @@ static int fibers_create(struct conc_task **task)
     atomic_store_explicit(&fiber->state, 0, memory_order_relaxed);
     atomic_store_explicit(&fiber->off, false, memory_order_relaxed);
     fiber->sole = false;
+    fiber->noticed = false;
     fiber->timer.link = NULL;
     *task = &fiber->task;
     return 0;
@@ -173,12 +175,30 @@ static void fibers_yield(void)
     switch_away(w, w->current, to, false);
 }
 
+/* The monitor has asked somebody to let others run: perhaps the caller. */
+static void fibers_checkpoint(void)
+{
+    struct worker *w = conc_fiber_worker();
+    if (!w || !atomic_load_explicit(&w->asked, memory_order_relaxed))
+        return;
+    atomic_store_explicit(&w->asked, false, memory_order_relaxed);
+    conc_fiber_timers_fire(w);
+    struct fiber *to = conc_fiber_take_injected();
+    if (!to)
+        to = pick(w);
+    if (!to)
+        return;
+    w->yielding = w->current;
+    switch_away(w, w->current, to, false);
+}
+
 /* --- the engine ----------------------------------------------------------------------------------
  */
 
 void conc_fibers_init(void)
 {
     conc_fiber_init_workers();
+    conc_fiber_stack_size(); /* and so CONC_STACK is looked at now */
     conc_fiber_catch_overflow();
 }
 
@@ -207,6 +227,7 @@ const struct conc_engine conc_engine_fibers = {
     .unpark = fibers_unpark,
     .park_fd = conc_fiber_park_fd,
     .yield = fibers_yield,
+    .checkpoint = fibers_checkpoint,
     .now_ns = conc_fiber_now_ns,
     .blocking = conc_fiber_blocking,
     .tasks = conc_fiber_tasks,

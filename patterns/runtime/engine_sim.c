@@ -620,6 +620,7 @@ struct conc_task *conc_sim_adopt_main(void)
     conc_schedule_open_log();
     on_sim_thread = true;
     atomic_store(&conc_sim_on, true);
+    __atomic_store_n(&conc_checkpoint_asked, true, __ATOMIC_RELAXED);
     first.task.engine = &conc_engine_sim;
     first.tsan = __tsan_get_current_fiber();
     conc_fiber_own_stack(&first.stack, &first.stack_size);
@@ -641,6 +642,7 @@ const struct conc_engine conc_engine_sim = {
     .unpark = sim_unpark,
     .park_fd = sim_park_fd,
     .yield = sim_yield,
+    .checkpoint = conc_sim_point_taken,
     .now_ns = sim_now_ns,
     .blocking = sim_blocking,
     .tasks = sim_tasks,

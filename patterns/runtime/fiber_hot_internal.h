@@ -181,7 +181,7 @@ static inline __attribute__((always_inline)) void switch_away(
 {
     unsigned long n = atomic_load_explicit(&w->switches, memory_order_relaxed);
     atomic_store_explicit(&w->switches, n + 1, memory_order_relaxed);
-    w->current = to;
+    atomic_store_explicit(&w->current, to, memory_order_relaxed);
     conc_task_current_set(to ? &to->task : NULL);
     int saved_errno = conc_errno;
     if (ends)

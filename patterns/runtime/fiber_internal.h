@@ -8,6 +8,7 @@
  *   engine_fibers.c          the operations of the engine: start, park, unpark, yield, end
  *   fiber_hot_internal.h     the way of a fiber from ready to running and back, inline
  *   fiber_sched.c            workers: waking them, stealing, falling asleep
+ *   fiber_monitor.c          looking after those that let nobody else run
  *   fiber_timers.c           deadlines
  *   fiber_poller.c           waiting for file descriptors
  *   fiber_offload.c          calls that block in the kernel
@@ -54,6 +55,7 @@ struct fiber {
     size_t stack_size; /* fixed */
     atomic_bool off;   /* has ended and left its stack */
     atomic_bool live;  /* started and not destroyed */
+    bool noticed;      /* the monitor's: named on stderr */
     void *tsan;
     void *asan;
 };
@@ -66,7 +68,7 @@ struct queue {
 
 struct worker {
     /* The owner's only. */
-    struct fiber *current;
+    _Atomic(struct fiber *) current; /* the monitor looks at it; NULL: none */
     int in_a_row;
     unsigned picks;
     struct fiber *parking;  /* the fiber switched away from: to be marked as parked, */
@@ -89,6 +91,7 @@ struct worker {
     atomic_bool owner_in;
     atomic_bool thief_in;
     atomic_ulong switches;
+    atomic_bool asked;  /* by the monitor: let others run */
     atomic_bool asleep; /* whoever clears it wakes the worker */
     atomic_uint wake;   /* futex word */
     struct conc_lock thieves;
@@ -106,6 +109,7 @@ struct fibers {
     atomic_bool watched;               /* some idle worker watches */
     _Atomic(struct worker *) survivor; /* the engine stops: only this one goes on; else NULL */
     bool no_membarrier;                /* fixed */
+    int64_t stuck_ns; /* fixed: after how long a task that lets nobody run is named; 0: never */
 };
 
 extern struct fibers conc_fibers;
@@ -156,6 +160,17 @@ bool conc_fiber_wake(struct worker *w);
 /* Puts a fiber where any worker will find it. */
 void conc_fiber_inject(struct fiber *fiber);
 struct fiber *conc_fiber_take_injected(void);
+
+/* Starts a thread of the engine's own, which the program's signals do not reach. False: cannot. */
+bool conc_fiber_start_service(pthread_t *thread, void *(*fn)(void *));
+
+/* fiber_monitor.c */
+
+void conc_fiber_monitor_begin(void); /* does nothing the second time */
+void conc_fiber_monitor_end(void);
+
+/* A worker has work again: the monitor must not rest. */
+void conc_fiber_monitor_wake(void);
 
 /* fiber_timers.c */
 

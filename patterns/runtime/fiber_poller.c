@@ -71,16 +71,13 @@ static int start_poller(void)
         return errno;
     fds.epoll_fd = epoll_fd;
     pthread_t thread;
-    conc_census_thread_added();
-    int rc = pthread_create(&thread, NULL, poller_main, NULL);
-    if (rc == 0) {
+    if (conc_fiber_start_service(&thread, poller_main)) {
         pthread_detach(thread);
         return 0;
     }
-    conc_census_thread_removed();
     close(epoll_fd);
     fds.epoll_fd = 0;
-    return rc;
+    return EAGAIN;
 }
 
 /* Takes a place in the table. Under the mutex. */

@@ -16,6 +16,7 @@
 #include <linux/membarrier.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,7 @@
 #include "runtime/census.h"
 #include "runtime/fiber_hot_internal.h"
 #include "runtime/fiber_stack.h"
+#include "runtime/setting.h"
 
 struct fibers conc_fibers = {.next_deadline = CONC_FOREVER};
 
@@ -311,6 +313,7 @@ static struct fiber *wait_for_work(struct worker *w)
     }
     if (watching)
         atomic_store(&conc_fibers.watched, false);
+    conc_fiber_monitor_wake();
     return fiber;
 }
 
@@ -319,7 +322,7 @@ static void run(struct worker *w, struct fiber *fiber)
 {
     unsigned long n = atomic_load_explicit(&w->switches, memory_order_relaxed);
     atomic_store_explicit(&w->switches, n + 1, memory_order_relaxed);
-    w->current = fiber;
+    atomic_store_explicit(&w->current, fiber, memory_order_relaxed);
     conc_task_current_set(&fiber->task);
     __tsan_switch_to_fiber(fiber->tsan, 0);
     __sanitizer_start_switch_fiber(&w->scheduler_asan, fiber->stack, fiber->stack_size);
@@ -380,6 +383,22 @@ static void enter_worker(struct worker *w)
     atomic_store(&conc_fibers.started, number + 1);
 }
 
+bool conc_fiber_start_service(pthread_t *thread, void *(*fn)(void *))
+{
+    sigset_t all;
+    sigset_t before;
+    int saved_errno = conc_errno;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    conc_census_thread_added();
+    int rc = pthread_create(thread, NULL, fn, NULL);
+    if (rc != 0)
+        conc_census_thread_removed();
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    conc_errno = saved_errno;
+    return rc == 0;
+}
+
 static atomic_bool starting; /* some worker: one at a time */
 
 static void *worker_main(void *arg)
@@ -434,12 +453,12 @@ static void start_worker(void)
 
 void conc_fiber_init_workers(void)
 {
-    const char *wish = getenv("CONC_WORKERS");
-    long n = wish ? strtol(wish, NULL, 10) : 0;
     cpu_set_t set;
-    if (n < 1)
+    long n = conc_setting("CONC_WORKERS", 1, MAX_WORKERS - 1, 0);
+    if (n == 0)
         n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-    atomic_store(&conc_fibers.wanted, n >= MAX_WORKERS ? MAX_WORKERS - 1 : (int)n);
+    conc_fibers.stuck_ns = CONC_MS(conc_setting("CONC_STUCK_MS", 0, 1000 * 1000 * 1000, 1000));
+    atomic_store(&conc_fibers.wanted, n < MAX_WORKERS ? (int)n : MAX_WORKERS - 1);
     conc_fibers.no_membarrier =
         syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
     if (pthread_key_create(&worker_key, thread_ends) != 0)
@@ -502,4 +521,5 @@ void conc_fiber_stop_workers(void)
         while (w->of_main && !atomic_load(&halted))
             syscall(SYS_futex, &halted, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
     }
+    conc_fiber_monitor_end();
 }

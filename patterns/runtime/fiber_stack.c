@@ -9,6 +9,7 @@
 
 #include "runtime/fiber_stack.h"
 #include "runtime/fiber_tools.h"
+#include "runtime/setting.h"
 
 #ifndef MADV_GUARD_INSTALL
 #define MADV_GUARD_INSTALL 102
@@ -40,10 +41,7 @@ size_t conc_fiber_stack_size(void)
     static atomic_size_t size;
     size_t n = atomic_load_explicit(&size, memory_order_relaxed);
     if (n == 0) {
-        const char *wish = getenv("CONC_STACK");
-        unsigned long kib = wish ? strtoul(wish, NULL, 10) : 0;
-        if (kib < 16 || kib > 1024 * 1024)
-            kib = DEFAULT_KIB;
+        size_t kib = (size_t)conc_setting("CONC_STACK", 16, 1024 * 1024, DEFAULT_KIB);
         n = (kib * 1024 + page_size() - 1) / page_size() * page_size();
         atomic_store_explicit(&size, n, memory_order_relaxed);
     }

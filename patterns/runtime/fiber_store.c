@@ -59,6 +59,8 @@ struct fiber *conc_fiber_take_free(struct worker *w)
         w->free_len--;
         return fiber;
     }
+    if (w)
+        conc_fiber_monitor_begin();
     conc_lock_acquire(&store.lock);
     while (!store.free)
         if (!add_slab())

@@ -64,6 +64,23 @@ _Noreturn void conc_task_exit(void);
 /* Lets other tasks run. Never waits for anything. */
 void conc_yield(void);
 
+/*
+ * void conc_checkpoint(void)
+ *
+ * For a long loop that never waits: lets others run if they have waited for this task for some ten
+ * milliseconds, and else does nothing, in less than a nanosecond. On the fibers engine a task keeps
+ * its thread until it waits, so without this it may hold up others. The threads engine needs and
+ * does nothing. May switch to other tasks, so it must not be called with a lock held that they take
+ * by spinning or that belongs to a thread (a pthread mutex).
+ */
+extern bool conc_checkpoint_asked; /* the engine's */
+void conc_checkpoint_now(void);
+static inline void conc_checkpoint(void)
+{
+    if (__builtin_expect(__atomic_load_n(&conc_checkpoint_asked, __ATOMIC_RELAXED), 0))
+        conc_checkpoint_now();
+}
+
 /* The calling task; never NULL. */
 struct conc_task *conc_task_self(void);
 
