@@ -87,6 +87,7 @@ static int fibers_start(struct conc_task *task)
     atomic_store_explicit(&fiber->live, true, memory_order_relaxed);
     __tsan_release(fiber);
     make_ready(conc_fiber_worker(), fiber);
+    conc_checkpoint(); /* who starts many for long is no exception */
     return 0;
 }
 

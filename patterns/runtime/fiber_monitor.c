@@ -26,6 +26,14 @@
 static const int64_t LOOK_EVERY_NS = 5000000;
 enum { REST_AFTER_LOOKS = 20, NOTICES = 10 };
 
+struct waiting {
+    const struct fiber *queued;
+    const struct fiber *next;
+    const struct fiber *injected;
+    int64_t deadline;
+    size_t n;
+};
+
 static struct {
     atomic_uint rests; /* futex word */
     atomic_bool begun;
@@ -35,14 +43,32 @@ static struct {
     int notices;      /* the monitor's, as are the two below */
     unsigned long switches[MAX_WORKERS];
     int64_t since_ns[MAX_WORKERS]; /* when its count of switches was first seen; 0: it idles */
+    struct waiting first[MAX_WORKERS];
+    int64_t first_since_ns[MAX_WORKERS]; /* when this one was first seen to wait */
 } monitor;
 
-/* How many tasks wait for this worker, or for any. */
-static size_t waiting_for(const struct worker *w, int64_t now)
+/* Who waits for this worker, or for any: how many, and which come first. Others may take them
+ * meanwhile; the pointers are for comparison alone. */
+static struct waiting waiting_for(const struct worker *w, int64_t now)
 {
-    return queue_len(&w->queue) + queue_len(&conc_fibers.inject) +
-           (__atomic_load_n(&w->next_run, __ATOMIC_RELAXED) != NULL) +
-           (atomic_load_explicit(&conc_fibers.next_deadline, memory_order_relaxed) <= now);
+    int64_t deadline = atomic_load_explicit(&conc_fibers.next_deadline, memory_order_relaxed);
+    struct waiting waiting = {
+        .queued = __atomic_load_n(&w->queue.head, __ATOMIC_RELAXED),
+        .next = __atomic_load_n(&w->next_run, __ATOMIC_RELAXED),
+        .injected = __atomic_load_n(&conc_fibers.inject.head, __ATOMIC_RELAXED),
+        .deadline = deadline <= now ? deadline : CONC_FOREVER,
+        .n = queue_len(&w->queue) + queue_len(&conc_fibers.inject),
+    };
+    waiting.n += waiting.next != NULL;
+    waiting.n += deadline <= now;
+    return waiting;
+}
+
+/* Whether the same ones come first. */
+static bool nobody_has_gone(const struct waiting *a, const struct waiting *b)
+{
+    return a->queued == b->queued && a->next == b->next && a->injected == b->injected &&
+           a->deadline == b->deadline;
 }
 
 /* Names the task that a worker has run for long, once. */
@@ -87,19 +113,25 @@ static bool look(void)
         if (!fiber || monitor.since_ns[i] == 0 || switches != monitor.switches[i]) {
             monitor.switches[i] = switches;
             monitor.since_ns[i] = fiber ? now : 0;
+            monitor.first[i].n = 0;
+            monitor.first_since_ns[i] = now;
             atomic_store_explicit(&w->asked, false, memory_order_relaxed);
             continue;
         }
-        size_t waiting = waiting_for(w, now);
-        if (waiting == 0)
+        struct waiting waiting = waiting_for(w, now);
+        if (monitor.first[i].n == 0 || !nobody_has_gone(&waiting, &monitor.first[i])) {
+            monitor.first[i] = waiting;
+            monitor.first_since_ns[i] = now;
+        }
+        if (waiting.n == 0)
             continue;
         if (atomic_load(&conc_fibers.sleepers) > 0 && !atomic_load(&conc_fibers.watched))
             conc_fiber_wake_any();
         atomic_store_explicit(&w->asked, true, memory_order_relaxed);
         asked = true;
-        int64_t ran_ns = now - monitor.since_ns[i];
-        if (conc_fibers.stuck_ns > 0 && ran_ns >= conc_fibers.stuck_ns)
-            give_notice(i, fiber, ran_ns, waiting);
+        int64_t held_up_ns = now - monitor.first_since_ns[i];
+        if (conc_fibers.stuck_ns > 0 && held_up_ns >= conc_fibers.stuck_ns)
+            give_notice(i, fiber, now - monitor.since_ns[i], waiting.n);
     }
     __atomic_store_n(&conc_checkpoint_asked, asked, __ATOMIC_RELAXED);
     return awake;
