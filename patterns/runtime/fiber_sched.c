@@ -101,8 +101,11 @@ struct look {
     int64_t at_ns;
 };
 
-/* How long a task may be expected to wait in another worker's queue before it is worth stealing. */
+/* How long a task may be expected to wait in another worker's queue before it is worth stealing; and
+ * how long to look before judging. A theft interrupts the victim's core (a barrier): a worker that
+ * starts tasks, one every few hundred nanoseconds, must not pay for each that is stolen. */
 static const int64_t WORTH_NS = 30000;
+static const int64_t LOOK_NS = 10000;
 
 /* Looks at the queues of the others. Where the one that runs has run since the last look, or the
  * queue will take long at the pace seen, steals. */
@@ -111,6 +114,8 @@ static struct fiber *steal(struct worker *w, struct look *look)
     int64_t now = conc_fiber_now_ns();
     int64_t span = now - look->at_ns;
     struct fiber *taken = NULL;
+    if (span < LOOK_NS)
+        return NULL;
     int n = atomic_load(&conc_fibers.started);
     for (int i = 0; i < n; i++) {
         struct worker *victim = conc_fibers.workers[i];
