@@ -519,21 +519,27 @@ static void sim_blocking(void (*fn)(void *), void *arg)
 /* --- life ---------------------------------------------------------------------------------------
  */
 
-/* Cuts a new slab into tasks, whose records lie at the top of their stacks. Under the lock. */
-static void add_slab(void)
+/* A new task, whose record lies at the top of its stack: the next of a slab, which is not touched
+ * beyond. Under the lock. */
+static struct sim_task *cut_task(void)
 {
-    char *slab = conc_fiber_slab_map();
-    size_t size = conc_fiber_stack_size();
-    for (size_t i = CONC_STACKS_A_SLAB; slab && i-- > 0;) {
-        uintptr_t top = (uintptr_t)(slab + (i + 1) * size);
-        struct sim_task *t = (struct sim_task *)((top - sizeof *t) & ~(uintptr_t)63);
-        t->stack = slab + i * size;
-        t->stack_size = (size_t)((char *)t - t->stack);
-        t->next = s.free;
-        s.free = t;
-        t->all = s.all;
-        s.all = t;
+    static char *slab;
+    static size_t left;
+    if (left == 0) {
+        slab = conc_fiber_slab_map();
+        left = slab ? CONC_STACKS_A_SLAB : 0;
     }
+    if (left == 0)
+        return NULL;
+    size_t size = conc_fiber_stack_size();
+    uintptr_t top = (uintptr_t)slab + left * size;
+    struct sim_task *t = (struct sim_task *)((top - sizeof *t) & ~(uintptr_t)63);
+    t->stack = slab + --left * size;
+    t->stack_size = (size_t)((char *)t - t->stack);
+    conc_fiber_guard(t->stack);
+    t->all = s.all;
+    s.all = t;
+    return t;
 }
 
 static int sim_create(struct conc_task **task)
@@ -541,11 +547,11 @@ static int sim_create(struct conc_task **task)
     if (conc_fault_alloc_now())
         return ENOMEM;
     lock_acquire();
-    if (!s.free)
-        add_slab();
     struct sim_task *t = s.free;
     if (t)
         s.free = t->next;
+    else
+        t = cut_task();
     conc_lock_release(&s.lock);
     if (!t)
         return ENOMEM;

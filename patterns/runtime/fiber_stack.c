@@ -15,9 +15,9 @@
 #define MADV_GUARD_INSTALL 102
 #endif
 
-/* Slabs that get guards by mprotect: two mappings a stack, and half of the kernel's limit for
- * others. */
-enum { GUARDED_SLABS = 32768 / 2 / CONC_STACKS_A_SLAB };
+/* Stacks that get guards by mprotect: two mappings each, and half of the kernel's limit for others.
+ */
+enum { GUARDS = 32768 / 2 };
 
 #if CONC_TSAN || CONC_ASAN
 enum { DEFAULT_KIB = 256 };
@@ -50,25 +50,24 @@ size_t conc_fiber_stack_size(void)
 
 char *conc_fiber_slab_map(void)
 {
-    static atomic_bool no_markers;
-    static atomic_int slabs;
-    size_t stack = conc_fiber_stack_size();
-    size_t size = stack * CONC_STACKS_A_SLAB;
+    size_t size = conc_fiber_stack_size() * CONC_STACKS_A_SLAB;
     char *slab = mmap(NULL, size, PROT_READ | PROT_WRITE,
         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
     if (slab == MAP_FAILED)
         return NULL;
     madvise(slab, size, MADV_NOHUGEPAGE); /* a huge page would make every stack cost 2 MiB */
-    bool real = atomic_fetch_add(&slabs, 1) < GUARDED_SLABS;
-    for (size_t i = 0; i < CONC_STACKS_A_SLAB; i++) {
-        char *guard = slab + i * stack;
-        if (!atomic_load(&no_markers) && madvise(guard, page_size(), MADV_GUARD_INSTALL) == 0)
-            continue;
-        atomic_store(&no_markers, true);
-        if (real)
-            mprotect(guard, page_size(), PROT_NONE);
-    }
     return slab;
+}
+
+void conc_fiber_guard(char *stack)
+{
+    static atomic_bool no_markers;
+    static atomic_int mappings;
+    if (!atomic_load(&no_markers) && madvise(stack, page_size(), MADV_GUARD_INSTALL) == 0)
+        return;
+    atomic_store(&no_markers, true);
+    if (atomic_fetch_add(&mappings, 1) < GUARDS)
+        mprotect(stack, page_size(), PROT_NONE);
 }
 
 bool conc_fiber_in_guard(const char *slab, const void *address, size_t *stack)

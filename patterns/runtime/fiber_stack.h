@@ -9,7 +9,7 @@
  *
  * Guards made by mprotect split a mapping in two, and the kernel allows 65 530 mappings: with them
  * 30 000 tasks would be the end. Linux 6.13 and later mark the guards inside the mapping
- * (MADV_GUARD_INSTALL); on an older kernel the first GUARDED slabs get real guards and the rest
+ * (MADV_GUARD_INSTALL); on an older kernel the first 16 384 stacks get real guards and the rest
  * none.
  */
 
@@ -26,6 +26,10 @@ enum { CONC_STACKS_A_SLAB = 64 };
 /* Maps a slab and returns its lowest address; NULL: no memory. Stack i occupies the size above from
  * slab + i * size, the guard at its low end included. */
 char *conc_fiber_slab_map(void);
+
+/* Makes the low end of a stack a guard. A call for each stack and not one for the slab: it costs as
+ * much as a page fault, and most runs of the sim engine need five. */
+void conc_fiber_guard(char *stack);
 
 /* The calling thread's own stack. */
 void conc_fiber_own_stack(char **bottom, size_t *size);

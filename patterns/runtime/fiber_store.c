@@ -24,6 +24,8 @@ static bool add_slab(void)
     conc_lock_release(&store.lock);
     char *slab = conc_fiber_slab_map();
     size_t size = conc_fiber_stack_size();
+    for (size_t i = 0; slab && i < CONC_STACKS_A_SLAB; i++)
+        conc_fiber_guard(slab + i * size);
     conc_lock_acquire(&store.lock);
     if (!slab)
         return false;
