@@ -41,6 +41,7 @@ struct row {
     void (*textbook)(struct trial *t); /* with threads and no conc; NULL: there is none */
     int64_t parameter;                 /* the workload's own */
     bool fixed;       /* it has a size; else it is run until it takes long enough */
+    bool cold;        /* the first run of a process is the one that counts: memory is its subject */
     bool fibers_only; /* absurd with a thread per task */
 
     /* 0 where there is none. Where the targets were set is said in docs/performance.md. */

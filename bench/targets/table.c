@@ -185,7 +185,7 @@ const struct row rows[] = {
     {                                                                                              \
         .id = "blocked_100k_" what, .group = "blocked_100k", .unit = in,                           \
         .title = "100 000 tasks that wait: " text, .conc = blocked, .parameter = 100000,           \
-        .fixed = true, .fibers_only = true, .target = most, .limit = least                         \
+        .fixed = true, .cold = true, .fibers_only = true, .target = most, .limit = least           \
     }
     BLOCKED("start", "start", "ns", 0.3e9, 0),
     BLOCKED("memory", "memory", "bytes", 0.5e9, 0.4e9),

@@ -33,6 +33,9 @@ void trial_ok(int rc, const char *what, const char *file, int line)
  * some milliseconds is left out. */
 enum { SLICES = 5 };
 
+/* The runs of a fixed size before the one that counts. */
+enum { WARM_UPS = 3 };
+
 static int compare(const void *a, const void *b)
 {
     double x = *(const double *)a;
@@ -86,10 +89,12 @@ static void run_for(struct trial *t, void (*workload)(struct trial *t), int64_t 
 static void run(const struct row *row, struct trial *t, void (*workload)(struct trial *t),
     int64_t ms, double figures[ROW_FIGURES])
 {
-    if (row->fixed)
-        run_once(t, workload);
-    else
+    if (!row->fixed)
         run_for(t, workload, ms);
+    else
+        run_once(t, workload);
+    for (int i = 0; row->fixed && !row->cold && i < WARM_UPS; i++)
+        run_once(t, workload); /* the last of them counts: stacks and caches are warm */
     memcpy(figures, t->figures, sizeof t->figures);
 }
 

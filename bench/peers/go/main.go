@@ -38,10 +38,12 @@ func must(ok bool, what string) {
 type row struct {
 	run   func(t *trial)
 	fixed bool // it has a size; else it is run until it takes long enough
+	cold  bool // the first run of a process is the one that counts: memory is its subject
 	turns bool // it takes turns itself, and has a figure of its own
 }
 
 const slices = 5
+const warmUps = 3 // the runs of a fixed size before the one that counts
 
 func (r row) once(id string, n int) *trial {
 	t := &trial{n: n}
@@ -70,6 +72,9 @@ func (r row) quickest(id string, n int, enough time.Duration) time.Duration {
 // measure runs a row as bench/targets/trial.c does.
 func measure(id string, r row, ms int) []figure {
 	if r.fixed {
+		for i := 0; i < warmUps && !r.cold; i++ {
+			r.once(id, 0)
+		}
 		return r.once(id, 0).figures
 	}
 	wanted := time.Duration(ms) * time.Millisecond

@@ -48,7 +48,7 @@ var rows = map[string]row{
 	"sleep_100us_w1":        {run: sleeps(100, 100*time.Microsecond, 1), fixed: true},
 	"sleep_100us_w4":        {run: sleeps(100, 100*time.Microsecond, 4), fixed: true},
 	"sleep_100us_w8":        {run: sleeps(100, 100*time.Microsecond, 8), fixed: true},
-	"blocked_100k":          {run: blocked, fixed: true},
+	"blocked_100k":          {run: blocked, fixed: true, cold: true},
 	"cpu_fan_out":           {run: inTurns("cpu_fan_out", fanOut), turns: true},
 	"cpu_pool":              {run: inTurns("cpu_pool", cpuPool), turns: true},
 }
