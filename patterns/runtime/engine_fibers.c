@@ -134,9 +134,12 @@ int conc_fiber_park(struct fiber *fiber, struct conc_lock *held, int64_t deadlin
         __tsan_release(held);
     switch_away(w, fiber, pick(w), false);
     __tsan_acquire(fiber);
-    if (timed)
-        conc_fiber_timer_remove(fiber); /* from here on it cannot fire */
-    return atomic_exchange(&fiber->state, 0);
+    int bits = atomic_exchange(&fiber->state, 0);
+    if (timed && !(bits & TIMEOUT)) {
+        conc_fiber_timer_remove(fiber); /* from here on it cannot fire, but it may just have */
+        bits |= atomic_exchange(&fiber->state, 0);
+    }
+    return bits;
 }
 
 static int fibers_park(

@@ -91,6 +91,15 @@ static inline void push_local(struct worker *w, struct fiber *fiber)
     owner_leave(w);
 }
 
+/* The same for all of a list, which is empty then. */
+static inline void push_all_local(struct worker *w, struct queue *list)
+{
+    owner_enter(w);
+    for (struct fiber *fiber; (fiber = queue_pop(list));)
+        queue_push(&w->queue, fiber);
+    owner_leave(w);
+}
+
 /* Makes a fiber run some time: next, when it is called from a worker. */
 static inline void make_ready(struct worker *w, struct fiber *fiber)
 {

@@ -90,8 +90,7 @@ static struct fiber *steal_from(struct worker *thief, struct worker *victim, boo
     thief_leave(victim);
     if (!taken)
         taken = queue_pop(&loot);
-    for (struct fiber *fiber; (fiber = queue_pop(&loot));)
-        push_local(thief, fiber);
+    push_all_local(thief, &loot);
     return taken;
 }
 
@@ -101,11 +100,11 @@ struct look {
     int64_t at_ns;
 };
 
-/* How long a task may be expected to wait in another worker's queue before it is worth stealing; and
- * how long to look before judging. A theft interrupts the victim's core (a barrier): a worker that
- * starts tasks, one every few hundred nanoseconds, must not pay for each that is stolen. */
+/* How long a task may be expected to wait in another worker's queue before it is worth stealing;
+ * and how long to look before judging. A theft interrupts the victim's core (a barrier): a worker
+ * that starts tasks, one every few hundred nanoseconds, must not pay for each that is stolen. */
 static const int64_t WORTH_NS = 30000;
-static const int64_t LOOK_NS = 10000;
+static const int64_t LOOK_NS = 30000;
 
 /* Looks at the queues of the others. Where the one that runs has run since the last look, or the
  * queue will take long at the pace seen, steals. */

@@ -17,6 +17,16 @@ static struct {
     atomic_size_t slab_len;
 } store = {.lock = CONC_LOCK_INIT};
 
+/* The record of fiber i of a slab: at the top of its stack, with the first frames below it in the
+ * same page. Not at the same place in every page: stacks lie 64 KiB apart, and caches are so made
+ * that of lines at such a distance only a dozen find room. */
+static struct fiber *fiber_at(char *slab, size_t i)
+{
+    enum { COLOURS = 24, LINE = 64 };
+    uintptr_t top = (uintptr_t)(slab + (i + 1) * conc_fiber_stack_size()) - i % COLOURS * LINE;
+    return (struct fiber *)((top - sizeof(struct fiber)) & ~(uintptr_t)(LINE - 1));
+}
+
 /* Cuts a new slab into fibers, whose records lie at the top of their stacks: a task that does
  * little costs one page. Under the lock, which is released meanwhile. False: no memory. */
 static bool add_slab(void)
@@ -43,8 +53,7 @@ static bool add_slab(void)
     store.slabs[n] = slab;
     atomic_store(&store.slab_len, n + 1);
     for (size_t i = CONC_STACKS_A_SLAB; i-- > 0;) {
-        uintptr_t top = (uintptr_t)(slab + (i + 1) * size);
-        struct fiber *fiber = (struct fiber *)((top - sizeof *fiber) & ~(uintptr_t)63);
+        struct fiber *fiber = fiber_at(slab, i);
         fiber->stack = slab + i * size;
         fiber->stack_size = (size_t)((char *)fiber - fiber->stack);
         fiber->next = store.free;
@@ -116,12 +125,9 @@ size_t conc_fiber_tasks(void (*visit)(const struct conc_task *task, void *arg), 
 {
     size_t n = 0;
     size_t slabs = atomic_load(&store.slab_len);
-    size_t size = conc_fiber_stack_size();
     for (size_t i = 0; i < slabs; i++) {
         for (size_t k = 0; k < CONC_STACKS_A_SLAB; k++) {
-            uintptr_t top = (uintptr_t)(store.slabs[i] + (k + 1) * size);
-            const struct fiber *fiber =
-                (const struct fiber *)((top - sizeof *fiber) & ~(uintptr_t)63);
+            const struct fiber *fiber = fiber_at(store.slabs[i], k);
             if (!atomic_load_explicit(&fiber->live, memory_order_relaxed) || fiber->task.service)
                 continue;
             n++;

@@ -50,32 +50,43 @@ void conc_fiber_timer_remove(struct fiber *fiber)
     after_removal(emptied);
 }
 
+/* So many at most while the lock is held. */
+enum { AT_A_TIME = 32 };
+
+/* Takes out those whose deadline has passed, and puts the fibers that this wakes into `due`. False:
+ * none had. *emptied is set when the heap is. */
+static bool take_due(int64_t now, struct queue *due, bool *emptied)
+{
+    int taken = 0;
+    struct conc_timer_node *node;
+    conc_lock_acquire(&lock);
+    while (taken < AT_A_TIME && (node = timers.earliest) && node->when_ns <= now) {
+        conc_timer_heap_remove(&timers, node);
+        struct fiber *fiber = (struct fiber *)((char *)node - offsetof(struct fiber, timer));
+        if (signal_fiber(fiber, TIMEOUT)) /* under the lock: it cannot end meanwhile */
+            queue_push(due, fiber);
+        taken++;
+    }
+    if (taken > 0)
+        publish_deadline();
+    *emptied |= taken > 0 && !timers.earliest;
+    conc_lock_release(&lock);
+    return taken > 0;
+}
+
 /* Makes ready all whose deadline has passed. True: there were some. */
 bool conc_fiber_timers_fire(struct worker *w)
 {
-    if (atomic_load_explicit(&conc_fibers.next_deadline, memory_order_relaxed) >
-        conc_fiber_now_ns())
+    int64_t now = conc_fiber_now_ns();
+    if (atomic_load_explicit(&conc_fibers.next_deadline, memory_order_relaxed) > now)
         return false;
-    int fired = 0;
+    size_t fired = 0;
     bool emptied = false;
-    for (;;) {
-        int64_t now = conc_fiber_now_ns();
-        conc_lock_acquire(&lock);
-        struct conc_timer_node *node = timers.earliest;
-        if (!node || node->when_ns > now) {
-            conc_lock_release(&lock);
-            break;
-        }
-        conc_timer_heap_remove(&timers, node);
-        publish_deadline();
-        emptied |= !timers.earliest;
-        struct fiber *fiber = (struct fiber *)((char *)node - offsetof(struct fiber, timer));
-        bool ready = signal_fiber(fiber, TIMEOUT); /* under the lock: it cannot end meanwhile */
-        conc_lock_release(&lock);
-        if (!ready)
-            continue;
-        fired++;
-        push_local(w, fiber);
+    struct queue due = {.head = NULL};
+    while (take_due(now, &due, &emptied)) {
+        fired += queue_len(&due);
+        push_all_local(w, &due);
+        now = conc_fiber_now_ns();
     }
     after_removal(emptied);
     if (fired > 1 || (fired > 0 && w->current))

@@ -10,11 +10,9 @@
 /* --- sleep --------------------------------------------------------------------------------------
  */
 
-int conc_sleep_until_at(int64_t deadline_ns, struct conc_context *ctx, const struct conc_site *site)
+static int sleep_until(int64_t deadline_ns, struct conc_context *ctx, const struct conc_site *site)
 {
     struct conc_wait_info info = {"to wake up", NULL, site};
-    if (conc_now_ns() >= deadline_ns)
-        return 0;
     if (!ctx) {
         conc_park(NULL, deadline_ns, &info); /* in no queue: only the deadline ends it */
         return 0;
@@ -29,9 +27,14 @@ int conc_sleep_until_at(int64_t deadline_ns, struct conc_context *ctx, const str
     return conc_now_ns() >= deadline_ns ? 0 : conc_context_error(ctx);
 }
 
+int conc_sleep_until_at(int64_t deadline_ns, struct conc_context *ctx, const struct conc_site *site)
+{
+    return conc_now_ns() >= deadline_ns ? 0 : sleep_until(deadline_ns, ctx, site);
+}
+
 int conc_sleep_at(int64_t ns, struct conc_context *ctx, const struct conc_site *site)
 {
-    return ns <= 0 ? 0 : conc_sleep_until_at(conc_deadline_after(ns), ctx, site);
+    return ns <= 0 ? 0 : sleep_until(conc_deadline_after(ns), ctx, site);
 }
 
 /* --- timers and tickers --------------------------------------------------------------------------
