@@ -102,10 +102,15 @@ void conc_trace_awake(struct conc_task *self)
     conc_trace_record(CONC_TRACE_RUN, self, NULL);
 }
 
+void conc_trace_woken(struct conc_task *task)
+{
+    conc_trace_record(CONC_TRACE_WAKE, task, NULL);
+}
+
 int conc_park(struct conc_lock *held, int64_t deadline_ns, const struct conc_wait_info *info)
 {
     struct conc_task *self = conc_fall_asleep(info);
-    int rc = self->engine->park(self, held, deadline_ns, false);
+    int rc = self->engine->park(self, held, deadline_ns);
     conc_wake_up(self);
     return rc;
 }
@@ -117,12 +122,6 @@ int conc_park_fd(struct conc_lock *held, int fd, short events, short *revents, i
     int rc = self->engine->park_fd(self, held, fd, events, revents, deadline_ns);
     conc_wake_up(self);
     return rc;
-}
-
-void conc_unpark(struct conc_task *task)
-{
-    conc_trace(CONC_TRACE_WAKE, task, NULL);
-    task->engine->unpark(task);
 }
 
 void conc_panic(const struct conc_site *site, const char *format, ...)

@@ -92,11 +92,16 @@ struct conc_engine {
 
     /* Releases `held` (may be NULL), then sleeps until unparked: 0, and the token is taken; or
      * until the clock reaches deadline_ns: ETIMEDOUT, and a token may still come. */
-    int (*park)(struct conc_task *self, struct conc_lock *held, int64_t deadline_ns, bool sole);
+    int (*park)(struct conc_task *self, struct conc_lock *held, int64_t deadline_ns);
 
     /* Gives a task its token and makes it run. Any thread may call it. The task may end, and be
      * freed, before this returns; nothing of it is touched after the token is visible. */
     void (*unpark)(struct conc_task *task);
+
+    /* The same pair for a task that only a holder of `held` unparks, and only once it has parked
+     * with it: an engine that releases the lock last of all needs no token. */
+    void (*park_sole)(struct conc_task *self, struct conc_lock *held);
+    void (*unpark_sole)(struct conc_task *task);
 
     /* As park, and also until poll(2) would report one of `events` on fd: then 0 and *revents not
      * zero; 0 and *revents zero for the token; ETIMEDOUT; or an error of poll. */
@@ -151,7 +156,7 @@ int conc_park(struct conc_lock *held, int64_t deadline_ns, const struct conc_wai
 int conc_park_fd(struct conc_lock *held, int fd, short events, short *revents, int64_t deadline_ns,
     const struct conc_wait_info *info);
 
-void conc_unpark(struct conc_task *task);
+static inline void conc_unpark(struct conc_task *task);
 
 /*
  * Starts a task that has an owner instead of a handle, such as a wait group. When its function has
@@ -206,10 +211,11 @@ _Noreturn void conc_panic(const struct conc_site *site, const char *format, ...)
 #define CONC_NOTE(field, value, order) atomic_store_explicit(field, value, order)
 #endif
 
-/* For the three kinds of park: what a sleeping task shows, and that it has woken. */
+/* For all kinds of park: what a sleeping task shows, and that it has woken. */
 extern atomic_bool conc_trace_on;
 void conc_trace_asleep(struct conc_task *self, const struct conc_wait_info *info);
 void conc_trace_awake(struct conc_task *self);
+void conc_trace_woken(struct conc_task *task);
 
 static inline struct conc_task *conc_fall_asleep(const struct conc_wait_info *info)
 {
@@ -229,13 +235,27 @@ static inline void conc_wake_up(struct conc_task *self)
         conc_trace_awake(self);
 }
 
-/* Parks without a deadline where only a holder of `held` can unpark: spares the engine a race.
- * Inline, for each return behind a switch of stacks is mispredicted. */
+/* Parks without a deadline where only a holder of `held` can unpark, by conc_unpark_sole. Inline,
+ * for each return behind a switch of stacks is mispredicted. */
 static inline void conc_park_sole(struct conc_lock *held, const struct conc_wait_info *info)
 {
     struct conc_task *self = conc_fall_asleep(info);
-    self->engine->park(self, held, INT64_MAX, true);
+    self->engine->park_sole(self, held);
     conc_wake_up(self);
+}
+
+static inline void conc_unpark_sole(struct conc_task *task)
+{
+    if (__builtin_expect(atomic_load_explicit(&conc_trace_on, memory_order_relaxed), 0))
+        conc_trace_woken(task);
+    task->engine->unpark_sole(task);
+}
+
+static inline void conc_unpark(struct conc_task *task)
+{
+    if (__builtin_expect(atomic_load_explicit(&conc_trace_on, memory_order_relaxed), 0))
+        conc_trace_woken(task);
+    task->engine->unpark(task);
 }
 
 #endif

@@ -37,7 +37,7 @@ static _Noreturn void fiber_end(struct fiber *fiber)
 {
     atomic_store_explicit(&fiber->live, false, memory_order_relaxed);
     conc_task_finish(&fiber->task);
-    struct worker *w = conc_fiber_worker();
+    struct worker *w = conc_fiber_worker_get();
     w->ending = fiber;
     switch_away(w, fiber, pick(w), true);
     abort();
@@ -65,14 +65,14 @@ static void fiber_main(void *arg)
 
 static int fibers_create(struct conc_task **task)
 {
-    struct fiber *fiber = conc_fault_alloc_now() ? NULL : conc_fiber_take_free(conc_fiber_worker());
+    struct fiber *fiber =
+        conc_fault_alloc_now() ? NULL : conc_fiber_take_free(conc_fiber_worker_get());
     if (!fiber)
         return ENOMEM;
     __tsan_acquire(fiber);
     memset(&fiber->task, 0, sizeof fiber->task);
     atomic_store_explicit(&fiber->state, 0, memory_order_relaxed);
     atomic_store_explicit(&fiber->off, false, memory_order_relaxed);
-    fiber->sole = false;
     fiber->noticed = false;
     fiber->timer.link = NULL;
     *task = &fiber->task;
@@ -86,7 +86,7 @@ static int fibers_start(struct conc_task *task)
     fiber->tsan = __tsan_create_fiber(0);
     atomic_store_explicit(&fiber->live, true, memory_order_relaxed);
     __tsan_release(fiber);
-    make_ready(conc_fiber_worker(), fiber);
+    make_ready(conc_fiber_worker_get(), fiber);
     conc_checkpoint(); /* who starts many for long is no exception */
     return 0;
 }
@@ -103,7 +103,7 @@ static void fibers_destroy(struct conc_task *task)
 {
     struct fiber *fiber = fiber_of(task);
     atomic_store_explicit(&fiber->live, false, memory_order_relaxed); /* one that never started */
-    conc_fiber_give_free(conc_fiber_worker(), fiber);
+    conc_fiber_give_free(conc_fiber_worker_get(), fiber);
 }
 
 static __attribute__((noreturn)) void fibers_exit(struct conc_task *self)
@@ -114,7 +114,7 @@ static __attribute__((noreturn)) void fibers_exit(struct conc_task *self)
 
 void conc_fiber_leave(struct fiber *fiber)
 {
-    switch_away(conc_fiber_worker(), fiber, NULL, false);
+    switch_away(conc_fiber_worker_get(), fiber, NULL, false);
     abort();
 }
 
@@ -124,7 +124,7 @@ void conc_fiber_leave(struct fiber *fiber)
 /* Parks until a bit of the state is set; takes all that are, and returns them. */
 int conc_fiber_park(struct fiber *fiber, struct conc_lock *held, int64_t deadline_ns)
 {
-    struct worker *w = conc_fiber_worker();
+    struct worker *w = conc_fiber_worker_get();
     bool timed = deadline_ns != CONC_FOREVER;
     if (timed)
         conc_fiber_timer_insert(fiber, deadline_ns);
@@ -142,34 +142,39 @@ int conc_fiber_park(struct fiber *fiber, struct conc_lock *held, int64_t deadlin
     return bits;
 }
 
-static int fibers_park(
-    struct conc_task *self, struct conc_lock *held, int64_t deadline_ns, bool sole)
+static int fibers_park(struct conc_task *self, struct conc_lock *held, int64_t deadline_ns)
 {
-    struct fiber *fiber = fiber_of(self);
-    if (!sole)
-        return conc_fiber_park(fiber, held, deadline_ns) & TOKEN ? 0 : ETIMEDOUT;
-    struct worker *w = conc_fiber_worker();
-    fiber->sole = true;
-    w->parking = fiber;
-    w->held = held;
-    __tsan_release(held);
-    switch_away(w, fiber, pick(w), false);
-    fiber->sole = false;
-    __tsan_acquire(fiber);
-    return 0;
+    return conc_fiber_park(fiber_of(self), held, deadline_ns) & TOKEN ? 0 : ETIMEDOUT;
 }
 
 static void fibers_unpark(struct conc_task *task)
 {
     struct fiber *fiber = fiber_of(task);
+    if (signal_fiber(fiber, TOKEN))
+        make_ready(conc_fiber_worker_get(), fiber);
+}
+
+/* No state to mark: until the lock is released, by whoever runs next, nobody can find the fiber. */
+static void fibers_park_sole(struct conc_task *self, struct conc_lock *held)
+{
+    struct fiber *fiber = fiber_of(self);
+    struct worker *w = conc_fiber_worker_get();
+    w->held = held;
+    __tsan_release(held);
+    switch_away(w, fiber, pick(w), false);
+    __tsan_acquire(fiber);
+}
+
+static void fibers_unpark_sole(struct conc_task *task)
+{
+    struct fiber *fiber = fiber_of(task);
     __tsan_release(fiber);
-    if (fiber->sole || signal_fiber(fiber, TOKEN))
-        make_ready(conc_fiber_worker(), fiber);
+    make_ready(conc_fiber_worker_get(), fiber);
 }
 
 static void fibers_yield(void)
 {
-    struct worker *w = conc_fiber_worker();
+    struct worker *w = conc_fiber_worker_get();
     if (atomic_load_explicit(&conc_fibers.next_deadline, memory_order_relaxed) != CONC_FOREVER)
         conc_fiber_timers_fire(w);
     struct fiber *to = pick(w);
@@ -182,7 +187,7 @@ static void fibers_yield(void)
 /* The monitor has asked somebody to let others run: perhaps the caller. */
 static void fibers_checkpoint(void)
 {
-    struct worker *w = conc_fiber_worker();
+    struct worker *w = conc_fiber_worker_get();
     if (!w || !atomic_load_explicit(&w->asked, memory_order_relaxed))
         return;
     atomic_store_explicit(&w->asked, false, memory_order_relaxed);
@@ -229,6 +234,8 @@ const struct conc_engine conc_engine_fibers = {
     .exit = fibers_exit,
     .park = fibers_park,
     .unpark = fibers_unpark,
+    .park_sole = fibers_park_sole,
+    .unpark_sole = fibers_unpark_sole,
     .park_fd = conc_fiber_park_fd,
     .yield = fibers_yield,
     .checkpoint = fibers_checkpoint,

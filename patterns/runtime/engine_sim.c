@@ -431,9 +431,8 @@ static void sleep_until_woken(struct sim_task *self, int64_t deadline_ns)
     conc_timer_heap_remove(&s.timers, &self->timer);
 }
 
-static int sim_park(struct conc_task *task, struct conc_lock *held, int64_t deadline_ns, bool sole)
+static int sim_park(struct conc_task *task, struct conc_lock *held, int64_t deadline_ns)
 {
-    (void)sole;
     struct sim_task *self = sim_task(task);
     CONC_NOTE(&task->wait_since, s.now_ns, memory_order_relaxed);
     release(held);
@@ -442,6 +441,11 @@ static int sim_park(struct conc_task *task, struct conc_lock *held, int64_t dead
     bool woken = self->token;
     self->token = false;
     return woken ? 0 : ETIMEDOUT;
+}
+
+static void sim_park_sole(struct conc_task *task, struct conc_lock *held)
+{
+    sim_park(task, held, CONC_FOREVER);
 }
 
 static void wake_from_outside(struct sim_task *t)
@@ -646,6 +650,8 @@ const struct conc_engine conc_engine_sim = {
     .exit = sim_exit,
     .park = sim_park,
     .unpark = sim_unpark,
+    .park_sole = sim_park_sole,
+    .unpark_sole = sim_unpark,
     .park_fd = sim_park_fd,
     .yield = sim_yield,
     .checkpoint = conc_sim_point_taken,

@@ -226,10 +226,8 @@ static void sleep_for_token(struct thread_task *t)
         pthread_cond_wait(&t->cond, &t->mutex);
 }
 
-static int threads_park(
-    struct conc_task *self, struct conc_lock *held, int64_t deadline_ns, bool sole)
+static int threads_park(struct conc_task *self, struct conc_lock *held, int64_t deadline_ns)
 {
-    (void)sole;
     CONC_NOTE(&self->wait_since, threads_now_ns(), memory_order_relaxed);
     struct thread_task *t = thread_task(self);
     int rc = 0;
@@ -261,6 +259,11 @@ static void threads_unpark(struct conc_task *task)
     else
         pthread_cond_signal(&t->cond);
     pthread_mutex_unlock(&t->mutex);
+}
+
+static void threads_park_sole(struct conc_task *self, struct conc_lock *held)
+{
+    threads_park(self, held, CONC_FOREVER);
 }
 
 /* One call of poll(2) on the descriptor and the eventfd: 0, ETIMEDOUT, or its error. */
@@ -338,6 +341,8 @@ const struct conc_engine conc_engine_threads = {
     .exit = threads_exit,
     .park = threads_park,
     .unpark = threads_unpark,
+    .park_sole = threads_park_sole,
+    .unpark_sole = threads_unpark,
     .park_fd = threads_park_fd,
     .yield = threads_yield,
     .now_ns = threads_now_ns,

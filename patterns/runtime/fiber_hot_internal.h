@@ -134,12 +134,12 @@ static inline bool signal_fiber(struct fiber *fiber, int bit)
 /* What is due after a switch, on the new stack: the fiber that was left is off its stack now. */
 static inline void finish_switch(void)
 {
-    struct worker *w = conc_fiber_worker();
+    struct worker *w = conc_fiber_worker_get();
     struct fiber *left = w->parking;
     if (left) {
         w->parking = NULL;
         int running = 0;
-        if (!left->sole && !atomic_compare_exchange_strong(&left->state, &running, PARKED))
+        if (!atomic_compare_exchange_strong(&left->state, &running, PARKED))
             make_ready(w, left); /* woken in between */
     }
     if (w->held) {
@@ -192,7 +192,7 @@ static inline __attribute__((always_inline)) void switch_away(
     atomic_store_explicit(&w->switches, n + 1, memory_order_relaxed);
     atomic_store_explicit(&w->current, to, memory_order_relaxed);
     conc_task_current_set(to ? &to->task : NULL);
-    int saved_errno = conc_errno;
+    int saved_errno = *w->errno_at;
     if (ends)
         __tsan_release(from); /* to whoever gets this stack next */
     if (to) {
@@ -208,7 +208,7 @@ static inline __attribute__((always_inline)) void switch_away(
     /* Here again, perhaps on another thread. */
     __sanitizer_finish_switch_fiber(from->asan, NULL, NULL);
     finish_switch();
-    conc_errno = saved_errno;
+    *conc_fiber_worker_get()->errno_at = saved_errno;
 }
 
 #endif

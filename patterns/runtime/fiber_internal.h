@@ -48,7 +48,6 @@ struct fiber {
     struct conc_task task;
     struct conc_fiber_context context; /* while it does not run */
     atomic_int state;
-    bool sole;          /* parked so that only the holder of one lock can unpark it */
     struct fiber *next; /* in a queue or a free list */
     struct conc_timer_node timer;
     char *stack;       /* fixed: the lowest address */
@@ -72,7 +71,7 @@ struct worker {
     int in_a_row;
     unsigned picks;
     struct fiber *parking;  /* the fiber switched away from: to be marked as parked, */
-    struct conc_lock *held; /* then its lock released; */
+    struct conc_lock *held; /* and the lock it parked with to be released; */
     struct fiber *ending;   /* or to be finished */
     struct fiber *yielding; /* or to be queued again */
     struct fiber *free;
@@ -83,7 +82,8 @@ struct worker {
     const void *scheduler_bottom;
     size_t scheduler_size;
     pthread_t thread;
-    bool of_main; /* fixed: the thread is main's */
+    int *errno_at; /* fixed: the thread's */
+    bool of_main;  /* fixed: the thread is main's */
 
     /* Looked at by others. */
     _Alignas(64) struct queue queue; /* under the biased lock */
@@ -131,7 +131,7 @@ static inline void pause_core(void)
 int64_t conc_fiber_now_ns(void);
 
 /* The calling thread's worker; NULL: a thread outside the engine. */
-struct worker *conc_fiber_worker(void);
+CONC_THREAD_LOCAL_DECLARE(struct worker *, conc_fiber_worker);
 
 /* Parks until a bit of the state is set; takes all that are, and returns them. */
 int conc_fiber_park(struct fiber *fiber, struct conc_lock *held, int64_t deadline_ns);

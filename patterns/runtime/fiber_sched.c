@@ -32,15 +32,7 @@
 
 struct fibers conc_fibers = {.next_deadline = CONC_FOREVER};
 
-static _Thread_local struct worker *tls_worker __attribute__((tls_model("initial-exec")));
-
-/* Never inlined: a fiber goes on on another thread after a switch, and a compiler may keep the
- * address of a thread-local across the call. */
-__attribute__((noinline)) struct worker *conc_fiber_worker(void)
-{
-    __asm__ volatile("");
-    return tls_worker;
-}
+CONC_THREAD_LOCAL_DEFINE(struct worker *, conc_fiber_worker);
 
 /* --- stealing ------------------------------------------------------------------------------------
  */
@@ -372,7 +364,8 @@ static pthread_key_t worker_key; /* fixed by the first worker */
 
 static void begin_worker(struct worker *w)
 {
-    tls_worker = w;
+    conc_fiber_worker_set(w);
+    w->errno_at = &errno;
     w->thread = pthread_self();
     pthread_setspecific(worker_key, w);
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); /* sleeps end when they should */
@@ -510,7 +503,7 @@ void conc_fiber_adopt_thread(struct fiber *fiber)
 
 void conc_fiber_stop_workers(void)
 {
-    struct worker *self = conc_fiber_worker();
+    struct worker *self = conc_fiber_worker_get();
     atomic_store(&conc_fibers.survivor, self);
     while (atomic_load(&starting))
         sched_yield();

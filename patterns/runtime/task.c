@@ -131,7 +131,7 @@ static void wake_joiner(struct conc_task *task)
     struct conc_task *joiner = task->joiner;
     conc_lock_release(&task->end_lock);
     if (joiner)
-        conc_unpark(joiner);
+        conc_unpark_sole(joiner);
 }
 
 void conc_task_finish(struct conc_task *task)

@@ -144,7 +144,10 @@ void conc_wait_list_unpark(struct conc_wait_node *list);
 /* Unparks the task of one claimed node. */
 static inline void conc_wait_node_unpark(struct conc_wait_node *node)
 {
-    conc_unpark(node->waiter->task);
+    if (node->waiter->sole)
+        conc_unpark_sole(node->waiter->task);
+    else
+        conc_unpark(node->waiter->task);
 }
 
 /*
