@@ -202,8 +202,8 @@ int conc_rate_limiter_wait_at(struct conc_rate_limiter *limiter, int64_t n,
         rc = take(limiter, n, now_ns, conc_context_deadline(ctx), &ours);
         if (rc != EBUSY)
             break;
-        struct conc_wait_info info = {"for a change of rate limiter", limiter, site};
-        rc = conc_wait_in(&limiter->waiters, NULL, &limiter->lock, ctx, &info, NULL);
+        rc = conc_wait_in(
+            &limiter->waiters, NULL, &limiter->lock, ctx, "for a change of rate limiter", site);
         if (rc != 0)
             return rc;
     }

@@ -64,6 +64,12 @@ static struct conc_singleflight_call **find(
     return link;
 }
 
+/* Who waits for somebody else's run. */
+struct joiner {
+    void *result;
+    bool landed;
+};
+
 /* The end of a run: off the list, and the result to everybody. Those who were claimed stay parked
  * until they are unparked, so their memory can be written to after the lock is released. */
 static void land(void *arg)
@@ -82,11 +88,13 @@ static void land(void *arg)
 
     call->shared = waiters != NULL;
     for (struct conc_wait_node *node = waiters; node; node = node->next) {
+        struct joiner *joiner = node->data;
         if (call->rc == 0 && size > 0) {
-            memcpy(node->data, call->result, size);
+            memcpy(joiner->result, call->result, size);
             if (share)
-                share(node->data);
+                share(joiner->result);
         }
+        joiner->landed = true;
         node->result = call->rc;
     }
     conc_wait_list_unpark(waiters);
@@ -116,12 +124,10 @@ static int run_or_join(struct conc_singleflight *flight, const char *key,
             conc_lock_release(&flight->lock);
             return EAGAIN;
         }
-        struct conc_wait_info info = {"for the single flight of another task", running, site};
-        int rc = 0;
-        int ended = conc_wait_in(&running->waiters, result, &flight->lock, ctx, &info, &rc);
-        if (ended != 0)
-            return ended;
-        if (shared)
+        struct joiner joiner = {.result = result};
+        int rc = conc_wait_in(&running->waiters, &joiner, &flight->lock, ctx,
+            "for the single flight of another task", site);
+        if (joiner.landed && shared)
             *shared = true;
         return rc;
     }

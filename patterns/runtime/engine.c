@@ -92,14 +92,19 @@ void conc_blocking(void (*fn)(void *), void *arg)
     conc_self()->engine->blocking(fn, arg);
 }
 
-void conc_trace_asleep(struct conc_task *self, const struct conc_wait_info *info)
+void conc_trace_asleep(struct conc_task *self)
 {
-    conc_trace_record(CONC_TRACE_BLOCK, self, info);
+    struct conc_wait_info info = {
+        .what = atomic_load_explicit(&self->wait_what, memory_order_relaxed),
+        .object = atomic_load_explicit(&self->wait_object, memory_order_relaxed),
+        .site = atomic_load_explicit(&self->wait_site, memory_order_relaxed),
+    };
+    conc_trace_record(CONC_TRACE_BLOCK, self, &info);
 }
 
-void conc_trace_awake(struct conc_task *self)
+void conc_trace_awake(void)
 {
-    conc_trace_record(CONC_TRACE_RUN, self, NULL);
+    conc_trace_record(CONC_TRACE_RUN, conc_task_current_get(), NULL);
 }
 
 void conc_trace_woken(struct conc_task *task)
@@ -111,7 +116,7 @@ int conc_park(struct conc_lock *held, int64_t deadline_ns, const struct conc_wai
 {
     struct conc_task *self = conc_fall_asleep(info);
     int rc = self->engine->park(self, held, deadline_ns);
-    conc_wake_up(self);
+    conc_wake_up();
     return rc;
 }
 
@@ -120,7 +125,7 @@ int conc_park_fd(struct conc_lock *held, int fd, short events, short *revents, i
 {
     struct conc_task *self = conc_fall_asleep(info);
     int rc = self->engine->park_fd(self, held, fd, events, revents, deadline_ns);
-    conc_wake_up(self);
+    conc_wake_up();
     return rc;
 }
 

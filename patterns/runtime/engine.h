@@ -211,10 +211,11 @@ _Noreturn void conc_panic(const struct conc_site *site, const char *format, ...)
 #define CONC_NOTE(field, value, order) atomic_store_explicit(field, value, order)
 #endif
 
-/* For all kinds of park: what a sleeping task shows, and that it has woken. */
+/* For all kinds of park: what a sleeping task shows, and that it has woken. The address of `info`
+ * goes nowhere, so that it need not be in memory. */
 extern atomic_bool conc_trace_on;
-void conc_trace_asleep(struct conc_task *self, const struct conc_wait_info *info);
-void conc_trace_awake(struct conc_task *self);
+void conc_trace_asleep(struct conc_task *self);
+void conc_trace_awake(void);
 void conc_trace_woken(struct conc_task *task);
 
 static inline struct conc_task *conc_fall_asleep(const struct conc_wait_info *info)
@@ -224,24 +225,24 @@ static inline struct conc_task *conc_fall_asleep(const struct conc_wait_info *in
     CONC_NOTE(&self->wait_site, info->site, memory_order_relaxed);
     CONC_NOTE(&self->wait_what, info->what, memory_order_release);
     if (__builtin_expect(atomic_load_explicit(&conc_trace_on, memory_order_relaxed), 0))
-        conc_trace_asleep(self, info);
+        conc_trace_asleep(self);
     return self;
 }
 
-static inline void conc_wake_up(struct conc_task *self)
+/* Looks up anew who it is, which costs less than to remember it across the switch. */
+static inline void conc_wake_up(void)
 {
-    CONC_NOTE(&self->wait_what, NULL, memory_order_relaxed);
+    CONC_NOTE(&conc_task_current_get()->wait_what, NULL, memory_order_relaxed);
     if (__builtin_expect(atomic_load_explicit(&conc_trace_on, memory_order_relaxed), 0))
-        conc_trace_awake(self);
+        conc_trace_awake();
 }
 
-/* Parks without a deadline where only a holder of `held` can unpark, by conc_unpark_sole. Inline,
- * for each return behind a switch of stacks is mispredicted. */
+/* Parks without a deadline where only a holder of `held` can unpark, by conc_unpark_sole. */
 static inline void conc_park_sole(struct conc_lock *held, const struct conc_wait_info *info)
 {
     struct conc_task *self = conc_fall_asleep(info);
     self->engine->park_sole(self, held);
-    conc_wake_up(self);
+    conc_wake_up();
 }
 
 static inline void conc_unpark_sole(struct conc_task *task)

@@ -38,7 +38,8 @@ static _Noreturn void fiber_end(struct fiber *fiber)
     atomic_store_explicit(&fiber->live, false, memory_order_relaxed);
     conc_task_finish(&fiber->task);
     struct worker *w = conc_fiber_worker_get();
-    w->ending = fiber;
+    w->left = fiber;
+    w->left_because = ENDS;
     switch_away(w, fiber, pick(w), true);
     abort();
 }
@@ -128,7 +129,8 @@ int conc_fiber_park(struct fiber *fiber, struct conc_lock *held, int64_t deadlin
     bool timed = deadline_ns != CONC_FOREVER;
     if (timed)
         conc_fiber_timer_insert(fiber, deadline_ns);
-    w->parking = fiber;
+    w->left = fiber;
+    w->left_because = PARKS;
     w->held = held;
     if (held)
         __tsan_release(held);
@@ -172,16 +174,22 @@ static void fibers_unpark_sole(struct conc_task *task)
     make_ready(conc_fiber_worker_get(), fiber);
 }
 
+/* Lets another run; the caller goes to the end of the queue. */
+static void yield_to(struct worker *w, struct fiber *to)
+{
+    w->left = w->current;
+    w->left_because = YIELDS;
+    switch_away(w, w->current, to, false);
+}
+
 static void fibers_yield(void)
 {
     struct worker *w = conc_fiber_worker_get();
     if (atomic_load_explicit(&conc_fibers.next_deadline, memory_order_relaxed) != CONC_FOREVER)
         conc_fiber_timers_fire(w);
     struct fiber *to = pick(w);
-    if (!to)
-        return;
-    w->yielding = w->current;
-    switch_away(w, w->current, to, false);
+    if (to)
+        yield_to(w, to);
 }
 
 /* The monitor has asked somebody to let others run: perhaps the caller. */
@@ -193,12 +201,12 @@ static void fibers_checkpoint(void)
     atomic_store_explicit(&w->asked, false, memory_order_relaxed);
     conc_fiber_timers_fire(w);
     struct fiber *to = conc_fiber_take_injected();
-    if (!to)
+    if (to)
+        count_pick(w);
+    else
         to = pick(w);
-    if (!to)
-        return;
-    w->yielding = w->current;
-    switch_away(w, w->current, to, false);
+    if (to)
+        yield_to(w, to);
 }
 
 /* --- the engine ----------------------------------------------------------------------------------

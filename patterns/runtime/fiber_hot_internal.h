@@ -131,40 +131,34 @@ static inline bool signal_fiber(struct fiber *fiber, int bit)
 /* --- switching -----------------------------------------------------------------------------------
  */
 
+/* The rare half of finish_switch. */
+void conc_fiber_finish_left(struct worker *w);
+
 /* What is due after a switch, on the new stack: the fiber that was left is off its stack now. */
-static inline void finish_switch(void)
+static inline __attribute__((always_inline)) struct worker *finish_switch(void)
 {
     struct worker *w = conc_fiber_worker_get();
-    struct fiber *left = w->parking;
-    if (left) {
-        w->parking = NULL;
-        int running = 0;
-        if (!atomic_compare_exchange_strong(&left->state, &running, PARKED))
-            make_ready(w, left); /* woken in between */
-    }
-    if (w->held) {
-        struct conc_lock *held = w->held;
+    if (w->left)
+        conc_fiber_finish_left(w);
+    struct conc_lock *held = w->held;
+    if (held) {
         w->held = NULL;
         conc_tsan_lock_release(held);
     }
-    if (w->yielding) {
-        left = w->yielding;
-        w->yielding = NULL;
-        push_local(w, left);
-        backlog();
-    }
-    if (w->ending) {
-        left = w->ending;
-        w->ending = NULL;
-        __tsan_destroy_fiber(left->tsan);
-        atomic_store_explicit(&left->off, true, memory_order_release);
-    }
+    return w;
+}
+
+static inline unsigned long count_pick(struct worker *w)
+{
+    unsigned long n = atomic_load_explicit(&w->picks, memory_order_relaxed) + 1;
+    atomic_store_explicit(&w->picks, n, memory_order_relaxed);
+    return n;
 }
 
 /* The next fiber for this worker from what it has itself, or NULL. */
-static inline struct fiber *pick(struct worker *w)
+static inline __attribute__((always_inline)) struct fiber *pick(struct worker *w)
 {
-    if (++w->picks % 16 == 0) {
+    if (__builtin_expect(count_pick(w) % 16 == 0, 0)) {
         if (atomic_load_explicit(&conc_fibers.next_deadline, memory_order_relaxed) != CONC_FOREVER)
             conc_fiber_timers_fire(w);
         struct fiber *injected = conc_fiber_take_injected();
@@ -188,8 +182,6 @@ static inline struct fiber *pick(struct worker *w)
 static inline __attribute__((always_inline)) void switch_away(
     struct worker *w, struct fiber *from, struct fiber *to, bool ends)
 {
-    unsigned long n = atomic_load_explicit(&w->switches, memory_order_relaxed);
-    atomic_store_explicit(&w->switches, n + 1, memory_order_relaxed);
     atomic_store_explicit(&w->current, to, memory_order_relaxed);
     conc_task_current_set(to ? &to->task : NULL);
     int saved_errno = *w->errno_at;
@@ -207,8 +199,7 @@ static inline __attribute__((always_inline)) void switch_away(
     }
     /* Here again, perhaps on another thread. */
     __sanitizer_finish_switch_fiber(from->asan, NULL, NULL);
-    finish_switch();
-    *conc_fiber_worker_get()->errno_at = saved_errno;
+    *finish_switch()->errno_at = saved_errno;
 }
 
 #endif

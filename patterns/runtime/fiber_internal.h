@@ -69,11 +69,9 @@ struct worker {
     /* The owner's only. */
     _Atomic(struct fiber *) current; /* the monitor looks at it; NULL: none */
     int in_a_row;
-    unsigned picks;
-    struct fiber *parking;  /* the fiber switched away from: to be marked as parked, */
-    struct conc_lock *held; /* and the lock it parked with to be released; */
-    struct fiber *ending;   /* or to be finished */
-    struct fiber *yielding; /* or to be queued again */
+    struct conc_lock *held; /* to be released after the switch; NULL: none */
+    struct fiber *left;     /* what remains to be done for the fiber switched away from: */
+    enum { PARKS, YIELDS, ENDS } left_because;
     struct fiber *free;
     int free_len;
     struct conc_fiber_context scheduler; /* while a fiber runs */
@@ -90,7 +88,7 @@ struct worker {
     struct fiber *next_run;          /* under the biased lock */
     atomic_bool owner_in;
     atomic_bool thief_in;
-    atomic_ulong switches;
+    atomic_ulong picks; /* how often the owner has picked the next to run */
     atomic_bool asked;  /* by the monitor: let others run */
     atomic_bool asleep; /* whoever clears it wakes the worker */
     atomic_uint wake;   /* futex word */

@@ -41,8 +41,8 @@ static struct {
     bool runs;        /* fixed by begin */
     pthread_t thread; /* fixed by begin */
     int notices;      /* the monitor's, as are the two below */
-    unsigned long switches[MAX_WORKERS];
-    int64_t since_ns[MAX_WORKERS]; /* when its count of switches was first seen; 0: it idles */
+    unsigned long picks[MAX_WORKERS];
+    int64_t since_ns[MAX_WORKERS]; /* when its count of picks was first seen; 0: it idles */
     struct waiting first[MAX_WORKERS];
     int64_t first_since_ns[MAX_WORKERS]; /* when this one was first seen to wait */
 } monitor;
@@ -90,7 +90,7 @@ static void give_notice(int number, struct fiber *fiber, int64_t ran_ns, size_t 
         waiting == 1 ? "waits" : "wait",
         monitor.notices + 1 == NOTICES ? " (the last notice)" : "");
     strcat(line, "\n");
-    if (atomic_load(&conc_fibers.workers[number]->switches) != monitor.switches[number])
+    if (atomic_load(&conc_fibers.workers[number]->picks) != monitor.picks[number])
         return; /* it has let others run meanwhile, and what was read may be of another task */
     fiber->noticed = true;
     monitor.notices++;
@@ -109,9 +109,9 @@ static bool look(void)
         struct worker *w = conc_fibers.workers[i];
         awake |= !atomic_load(&w->asleep);
         struct fiber *fiber = atomic_load_explicit(&w->current, memory_order_acquire);
-        unsigned long switches = atomic_load_explicit(&w->switches, memory_order_relaxed);
-        if (!fiber || monitor.since_ns[i] == 0 || switches != monitor.switches[i]) {
-            monitor.switches[i] = switches;
+        unsigned long picks = atomic_load_explicit(&w->picks, memory_order_relaxed);
+        if (!fiber || monitor.since_ns[i] == 0 || picks != monitor.picks[i]) {
+            monitor.picks[i] = picks;
             monitor.since_ns[i] = fiber ? now : 0;
             monitor.first[i].n = 0;
             monitor.first_since_ns[i] = now;

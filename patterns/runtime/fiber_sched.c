@@ -88,7 +88,7 @@ static struct fiber *steal_from(struct worker *thief, struct worker *victim, boo
 
 /* What a watcher remembers of the others between two looks. */
 struct look {
-    unsigned long switches[MAX_WORKERS];
+    unsigned long picks[MAX_WORKERS];
     int64_t at_ns;
 };
 
@@ -112,9 +112,9 @@ static struct fiber *steal(struct worker *w, struct look *look)
         struct worker *victim = conc_fibers.workers[i];
         if (victim == w)
             continue;
-        unsigned long switches = atomic_load_explicit(&victim->switches, memory_order_relaxed);
-        unsigned long done = switches - look->switches[i];
-        look->switches[i] = switches;
+        unsigned long picks = atomic_load_explicit(&victim->picks, memory_order_relaxed);
+        unsigned long done = picks - look->picks[i];
+        look->picks[i] = picks;
         if (taken || span > CONC_S(1) || atomic_load(&victim->asleep))
             continue;
         int64_t waiting = (int64_t)queue_len(&victim->queue);
@@ -313,11 +313,25 @@ static struct fiber *wait_for_work(struct worker *w)
     return fiber;
 }
 
+void conc_fiber_finish_left(struct worker *w)
+{
+    struct fiber *left = w->left;
+    w->left = NULL;
+    int running = 0;
+    if (w->left_because == ENDS) {
+        __tsan_destroy_fiber(left->tsan);
+        atomic_store_explicit(&left->off, true, memory_order_release);
+    } else if (w->left_because == YIELDS) {
+        push_local(w, left);
+        backlog();
+    } else if (!atomic_compare_exchange_strong(&left->state, &running, PARKED)) {
+        make_ready(w, left); /* woken in between */
+    }
+}
+
 /* Enters a fiber from the scheduler's own stack and returns when there is nothing to run. */
 static void run(struct worker *w, struct fiber *fiber)
 {
-    unsigned long n = atomic_load_explicit(&w->switches, memory_order_relaxed);
-    atomic_store_explicit(&w->switches, n + 1, memory_order_relaxed);
     atomic_store_explicit(&w->current, fiber, memory_order_relaxed);
     conc_task_current_set(&fiber->task);
     __tsan_switch_to_fiber(fiber->tsan, 0);

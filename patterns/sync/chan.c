@@ -63,12 +63,9 @@ int conc_chan_send_at(struct conc_chan *ch, const void *element, struct conc_con
     struct conc_wait_node *wake = NULL;
     conc_lock_acquire(&ch->lock);
     int rc = conc_chan_send_locked(ch, element, &wake);
-    if (rc == EAGAIN && site) {
-        struct conc_wait_info info = {"to send to channel", ch, site};
-        int result;
-        rc = conc_wait_in(&ch->senders, (void *)(uintptr_t)element, &ch->lock, ctx, &info, &result);
-        return rc != 0 ? rc : result;
-    }
+    if (rc == EAGAIN && site)
+        return conc_wait_in(
+            &ch->senders, (void *)(uintptr_t)element, &ch->lock, ctx, "to send to channel", site);
     conc_lock_release(&ch->lock);
     if (wake)
         conc_wait_node_unpark(wake);
@@ -92,12 +89,9 @@ int conc_chan_recv_at(
     struct conc_wait_node *wake = NULL;
     conc_lock_acquire(&ch->lock);
     int rc = conc_chan_recv_locked(ch, element, &wake);
-    if (rc == EAGAIN && site) {
-        struct conc_wait_info info = {"to receive from channel", ch, site};
-        int result;
-        rc = conc_wait_in(&ch->receivers, element, &ch->lock, ctx, &info, &result);
-        return rc != 0 ? rc : result;
-    }
+    if (rc == EAGAIN && site)
+        return conc_wait_in(
+            &ch->receivers, element, &ch->lock, ctx, "to receive from channel", site);
     conc_lock_release(&ch->lock);
     if (wake)
         conc_wait_node_unpark(wake);

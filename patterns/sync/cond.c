@@ -22,21 +22,21 @@ int conc_cond_wait_at(struct conc_cond *cond, struct conc_mutex *mutex, struct c
     const struct conc_site *site)
 {
     struct conc_wait_info info = {"on condition", cond, site};
-    struct conc_waiter waiter;
+    struct conc_waiter shared;
+    struct conc_waiter *waiter = ctx ? conc_waiter_init(&shared) : NULL;
     struct conc_wait_node node;
     struct conc_lock *held = &cond->lock;
-    conc_waiter_init(&waiter, !ctx);
     /* In the queue first, then unlock: who takes the mutex next and signals finds us. */
     conc_lock_acquire(&cond->lock);
-    conc_wait_queue_push(&cond->waiters, &node, &waiter, 0, NULL);
+    conc_wait_queue_push(&cond->waiters, &node, waiter, 0, NULL);
     if (!conc_mutex_unlock_quick(mutex)) {
         /* It wakes somebody, which is nothing to do with a lock held. */
-        waiter.sole = false;
+        node.waiter = waiter = conc_waiter_init(&shared);
         conc_lock_release(&cond->lock);
         held = NULL;
         conc_mutex_unlock_at(mutex, site);
     }
-    int claimed = conc_wait(&waiter, held, ctx, &info);
+    int claimed = conc_wait(waiter, held, ctx, &info);
     if (claimed < 0) {
         conc_lock_acquire(&cond->lock);
         conc_wait_queue_remove(&node);

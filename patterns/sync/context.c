@@ -291,7 +291,7 @@ int conc_context_wait_at(struct conc_context *ctx, const struct conc_site *site)
     if (error != 0)
         return error;
     struct conc_waiter waiter;
-    conc_waiter_init(&waiter, false);
+    conc_waiter_init(&waiter);
     struct conc_wait_info info = {"for the end of context", ctx, site};
     return conc_wait_error(conc_wait(&waiter, NULL, ctx, &info), ctx);
 }
@@ -334,7 +334,6 @@ bool conc_context_after_stop(struct conc_context_after *after)
     struct conc_task *self = conc_self();
     conc_timer_disarm(&after->deadline);
     struct conc_context *ctx = after->ctx;
-    struct conc_wait_info info = {"for the callback of context", ctx, CONC_HERE};
     conc_lock_acquire(&ctx->lock);
     conc_lock_acquire(&afters_lock);
     if (after->state == ARMED || after->state == GATHERED) {
@@ -344,7 +343,8 @@ bool conc_context_after_stop(struct conc_context_after *after)
     bool stopped = after->state == STOPPED;
     conc_lock_release(&ctx->lock);
     if (after->state == CALLING && after->runner != self)
-        conc_wait_in(&after->stoppers, NULL, &afters_lock, NULL, &info, NULL);
+        conc_wait_in(
+            &after->stoppers, NULL, &afters_lock, NULL, "for the callback of a context", CONC_HERE);
     else
         conc_lock_release(&afters_lock);
     return stopped;

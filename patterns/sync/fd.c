@@ -22,7 +22,7 @@ int conc_fd_wait_at(int fd, short events, struct conc_context *ctx, const struct
     struct conc_wait_info info = {"for a file descriptor", NULL, site};
     struct conc_waiter waiter;
     struct conc_wait_node node = {.queue = NULL};
-    conc_waiter_init(&waiter, false);
+    conc_waiter_init(&waiter);
     if (ctx && (rc = conc_context_enlist(ctx, &node, &waiter)) != 0)
         return rc;
     short revents;

@@ -48,16 +48,16 @@ int conc_mutex_lock_slow(struct conc_mutex *mutex, struct conc_task *self, struc
     while (mutex->owner) {
         if (mutex->owner == self)
             conc_panic(site, "a task locks a mutex that it holds");
-        struct conc_waiter waiter;
+        struct conc_waiter shared;
+        struct conc_waiter *waiter = ctx ? conc_waiter_init(&shared) : NULL;
         struct conc_wait_node node;
-        conc_waiter_init(&waiter, !ctx);
         if (!woken) {
             since_ns = conc_now_ns();
-            conc_wait_queue_push(&mutex->waiters, &node, &waiter, 0, &since_ns);
+            conc_wait_queue_push(&mutex->waiters, &node, waiter, 0, &since_ns);
         } else {
-            conc_wait_queue_push_front(&mutex->waiters, &node, &waiter, 0, &since_ns);
+            conc_wait_queue_push_front(&mutex->waiters, &node, waiter, 0, &since_ns);
         }
-        int claimed = conc_wait(&waiter, &mutex->lock, ctx, &info);
+        int claimed = conc_wait(waiter, &mutex->lock, ctx, &info);
         if (claimed < 0) {
             conc_lock_acquire(&mutex->lock);
             conc_wait_queue_remove(&node);
@@ -87,7 +87,7 @@ void conc_mutex_unlock_slow(struct conc_mutex *mutex, const struct conc_site *si
     struct conc_wait_node *next = mutex->waking ? NULL : conc_wait_queue_claim(&mutex->waiters);
     if (next && conc_now_ns() - *(const int64_t *)next->data >= HANDOFF_NS) {
         next->result = YOURS;
-        mutex->owner = next->waiter->task;
+        mutex->owner = next->task;
     } else if (next) {
         next->result = COMPETE;
         mutex->waking = true;

@@ -27,8 +27,7 @@ int conc_once_do_at(struct conc_once *once, void (*fn)(void *), void *arg, struc
     if (once->state == RUNNING && site) {
         if (once->runner == self)
             conc_panic(site, "the function of a once calls the same once");
-        struct conc_wait_info info = {"for once", once, site};
-        return conc_wait_in(&once->waiters, NULL, &once->lock, ctx, &info, NULL);
+        return conc_wait_in(&once->waiters, NULL, &once->lock, ctx, "for once", site);
     }
     int state = once->state;
     if (state == NOT_YET) {

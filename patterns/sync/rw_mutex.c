@@ -50,7 +50,7 @@ static struct conc_wait_node *grant(struct conc_rw_mutex *rw)
         conc_wait_queue_remove(node);
         if (!conc_wait_node_claim(node))
             continue; /* it is giving up */
-        take(rw, write, node->waiter->task);
+        take(rw, write, node->task);
         node->next = NULL;
         *end = node;
         end = &node->next;
@@ -78,11 +78,11 @@ static int lock(struct conc_rw_mutex *rw, bool write, struct conc_context *ctx,
     }
     if (rw->owner == self)
         conc_panic(info->site, "a task locks a read-write mutex that it holds for writing");
-    struct conc_waiter waiter;
+    struct conc_waiter shared;
+    struct conc_waiter *waiter = ctx ? conc_waiter_init(&shared) : NULL;
     struct conc_wait_node node;
-    conc_waiter_init(&waiter, !ctx);
-    conc_wait_queue_push(&rw->waiters, &node, &waiter, 0, write ? &wants_to_write : &wants_to_read);
-    int claimed = conc_wait(&waiter, &rw->lock, ctx, info);
+    conc_wait_queue_push(&rw->waiters, &node, waiter, 0, write ? &wants_to_write : &wants_to_read);
+    int claimed = conc_wait(waiter, &rw->lock, ctx, info);
     if (claimed >= 0)
         return 0;
     conc_lock_acquire(&rw->lock);

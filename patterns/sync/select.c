@@ -166,7 +166,7 @@ static int wait_for_one(struct conc_select_case *cases, size_t n, size_t *chosen
     struct conc_context *ctx, const struct conc_site *site)
 {
     struct conc_waiter waiter;
-    conc_waiter_init(&waiter, false);
+    conc_waiter_init(&waiter);
     struct conc_chan *kept = queue_all(cases, n, &waiter);
     unlock_all(cases, n, kept);
     struct conc_wait_info info = {"in select", cases, site};

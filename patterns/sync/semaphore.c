@@ -65,11 +65,11 @@ int conc_semaphore_acquire_at(struct conc_semaphore *semaphore, int64_t n, struc
         return EAGAIN;
     }
     struct conc_wait_info info = {"for permits of semaphore", semaphore, site};
-    struct conc_waiter waiter;
+    struct conc_waiter shared;
+    struct conc_waiter *waiter = ctx ? conc_waiter_init(&shared) : NULL;
     struct conc_wait_node node;
-    conc_waiter_init(&waiter, !ctx);
-    conc_wait_queue_push(&semaphore->waiters, &node, &waiter, 0, &n);
-    int claimed = conc_wait(&waiter, &semaphore->lock, ctx, &info);
+    conc_wait_queue_push(&semaphore->waiters, &node, waiter, 0, &n);
+    int claimed = conc_wait(waiter, &semaphore->lock, ctx, &info);
     if (claimed >= 0)
         return 0;
     conc_lock_acquire(&semaphore->lock);

@@ -21,7 +21,7 @@ static int sleep_until(int64_t deadline_ns, struct conc_context *ctx, const stru
     struct conc_context alarm;
     struct conc_waiter waiter;
     conc_context_with_deadline(&alarm, ctx, deadline_ns);
-    conc_waiter_init(&waiter, false);
+    conc_waiter_init(&waiter);
     conc_wait(&waiter, NULL, &alarm, &info);
     conc_context_destroy(&alarm);
     return conc_now_ns() >= deadline_ns ? 0 : conc_context_error(ctx);

@@ -96,8 +96,7 @@ int conc_wait_group_wait_at(
             conc_lock_release(&group->lock);
             return EAGAIN;
         }
-        struct conc_wait_info info = {"for wait group", group, site};
-        rc = conc_wait_in(&group->waiters, NULL, &group->lock, ctx, &info, NULL);
+        rc = conc_wait_in(&group->waiters, NULL, &group->lock, ctx, "for wait group", site);
         if (rc != 0)
             return rc;
         conc_lock_acquire(&group->lock);

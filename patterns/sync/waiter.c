@@ -10,7 +10,13 @@ void conc_wait_queue_push_front(struct conc_wait_queue *queue, struct conc_wait_
 {
     struct conc_wait_node *head = conc_wait_queue_head(queue);
     *node = (struct conc_wait_node){
-        .queue = queue, .waiter = waiter, .index = index, .data = data, .next = head};
+        .next = head,
+        .queue = queue,
+        .waiter = waiter,
+        .task = waiter ? waiter->task : conc_self(),
+        .index = index,
+        .data = data,
+    };
     *(head ? &head->prev : &queue->tail) = node;
     conc_wait_queue_set_head(queue, node);
 }
@@ -82,11 +88,31 @@ int conc_wait_error(int claim, struct conc_context *ctx)
     return error == 0 && claim == CONC_CLAIM_DEADLINE ? ETIMEDOUT : error;
 }
 
-int conc_wait_gives_up(
-    struct conc_wait_node *node, int claim, struct conc_lock *held, struct conc_context *ctx)
+static __attribute__((noinline)) int wait_in_shared(struct conc_wait_queue *queue, void *data,
+    struct conc_lock *held, struct conc_context *ctx, const char *what,
+    const struct conc_site *site)
 {
+    struct conc_wait_info info = {what, held, site};
+    struct conc_waiter waiter;
+    struct conc_wait_node node;
+    conc_wait_queue_push(queue, &node, conc_waiter_init(&waiter), 0, data);
+    int claim = conc_wait_shared(&waiter, held, ctx, &info);
+    if (claim >= 0)
+        return node.result;
     conc_lock_acquire(held);
-    conc_wait_queue_remove(node);
+    conc_wait_queue_remove(&node);
     conc_lock_release(held);
     return conc_wait_error(claim, ctx);
+}
+
+int conc_wait_in(struct conc_wait_queue *queue, void *data, struct conc_lock *held,
+    struct conc_context *ctx, const char *what, const struct conc_site *site)
+{
+    if (ctx)
+        return wait_in_shared(queue, data, held, ctx, what, site);
+    struct conc_wait_info info = {what, held, site};
+    struct conc_wait_node node;
+    conc_wait_queue_push(queue, &node, NULL, 0, data);
+    conc_park_sole(held, &info);
+    return node.result;
 }

@@ -42,15 +42,19 @@ enum {
 
 struct conc_waiter {
     struct conc_task *task; /* fixed: who waits */
-    bool sole;              /* fixed: in one queue, parked under its lock: claims need no race */
     atomic_int claim;       /* from CONC_UNCLAIMED once to the claimer */
 };
 
+/*
+ * Most tasks wait in one queue, without a context, and park with the lock of that queue. Whoever
+ * holds the lock then claims them by taking them out: a sole node has no waiter.
+ */
 struct conc_wait_node {
     struct conc_wait_node *next;   /* under the queue's lock; the claimer's once claimed */
     struct conc_wait_node *prev;   /* under the queue's lock */
     struct conc_wait_queue *queue; /* under the queue's lock; NULL: in none */
-    struct conc_waiter *waiter;    /* fixed */
+    struct conc_waiter *waiter;    /* fixed; NULL: a sole node, its index is 0 */
+    struct conc_task *task;        /* fixed: who waits */
     struct conc_wait_node
         *twin;  /* fixed: of the same waiter, under the same lock; leaves with it */
     int index;  /* fixed: what a claim through this node writes */
@@ -77,21 +81,26 @@ static inline void conc_wait_queue_set_head(
     atomic_store_explicit(&queue->head, head, memory_order_relaxed);
 }
 
-/* `sole` promises that the waiter will be in one queue only, wait without a context, and park with
- * the lock of that queue. Then whoever holds the lock claims it by a plain store. */
-static inline void conc_waiter_init(struct conc_waiter *waiter, bool sole)
+/* Makes a waiter of the calling task, and returns it. */
+static inline struct conc_waiter *conc_waiter_init(struct conc_waiter *waiter)
 {
-    waiter->sole = sole;
     waiter->task = conc_self();
     atomic_init(&waiter->claim, CONC_UNCLAIMED);
+    return waiter;
 }
 
-/* Appends a node with the given waiter, index and data. */
+/* Appends a node with the given waiter (NULL: a sole node), index and data. */
 static inline void conc_wait_queue_push(struct conc_wait_queue *queue, struct conc_wait_node *node,
     struct conc_waiter *waiter, int index, void *data)
 {
     *node = (struct conc_wait_node){
-        .queue = queue, .waiter = waiter, .index = index, .data = data, .prev = queue->tail};
+        .prev = queue->tail,
+        .queue = queue,
+        .waiter = waiter,
+        .task = waiter ? waiter->task : conc_self(),
+        .index = index,
+        .data = data,
+    };
     if (queue->tail)
         queue->tail->next = node;
     else
@@ -109,10 +118,8 @@ void conc_wait_queue_remove(struct conc_wait_node *node);
 /* Claims a node's waiter: true when the caller is the one who must now unpark it. */
 static inline bool conc_wait_node_claim(struct conc_wait_node *node)
 {
-    if (node->waiter->sole) {
-        atomic_store_explicit(&node->waiter->claim, node->index, memory_order_relaxed);
+    if (!node->waiter)
         return true;
-    }
     int unclaimed = CONC_UNCLAIMED;
     return atomic_compare_exchange_strong(&node->waiter->claim, &unclaimed, node->index);
 }
@@ -144,54 +151,44 @@ void conc_wait_list_unpark(struct conc_wait_node *list);
 /* Unparks the task of one claimed node. */
 static inline void conc_wait_node_unpark(struct conc_wait_node *node)
 {
-    if (node->waiter->sole)
-        conc_unpark_sole(node->waiter->task);
+    if (node->waiter)
+        conc_unpark(node->task);
     else
-        conc_unpark(node->waiter->task);
+        conc_unpark_sole(node->task);
 }
 
 /*
- * Waits until the waiter is claimed, by a waker, by `ctx` or by its deadline; returns the claim.
- * The waiter must be in its queues and `held`, the lock of the last of them, be held: it is
- * released. On CONC_CLAIM_CONTEXT and CONC_CLAIM_DEADLINE the caller still has to take its nodes
- * out of the queues; conc_wait_error gives the code to return.
+ * Waits until the waiter (NULL: the caller's sole node) is claimed, by a waker, by `ctx` or by its
+ * deadline; returns the claim. It must be in its queues and `held`, the lock of the last of them,
+ * be held: it is released. On CONC_CLAIM_CONTEXT and CONC_CLAIM_DEADLINE the caller still has to
+ * take its nodes out of the queues; conc_wait_error gives the code to return.
  */
 int conc_wait_shared(struct conc_waiter *waiter, struct conc_lock *held, struct conc_context *ctx,
     const struct conc_wait_info *info);
 static inline int conc_wait(struct conc_waiter *waiter, struct conc_lock *held,
     struct conc_context *ctx, const struct conc_wait_info *info)
 {
-    if (!waiter->sole)
+    if (waiter)
         return conc_wait_shared(waiter, held, ctx, info);
     conc_park_sole(held, info);
-    return atomic_load_explicit(&waiter->claim, memory_order_relaxed);
+    return 0;
 }
 
 /* The error code of a wait that ended by its context: ECANCELED or ETIMEDOUT. */
 int conc_wait_error(int claim, struct conc_context *ctx);
 
-/* What remains to be done when a wait in one queue has ended by its context. The error. */
-int conc_wait_gives_up(
-    struct conc_wait_node *node, int claim, struct conc_lock *held, struct conc_context *ctx);
-
 /*
  * The whole of a wait in one queue: queues the caller with `data`, waits, and after a cancel or a
  * deadline takes itself out of the queue again, for which it takes `held` again and releases it.
- * 0: claimed by a waker, *result (may be NULL) is what the waker left in the node; else the error.
+ * Returns what the waker left in the node's result (0 if nothing), or the error. In reports the
+ * caller waits `what` (see struct conc_wait_info) with the address of `held` as the object: let the
+ * lock be its first member.
+ *
+ * Never inlined, and best called last of all: then one place in the program is where tasks fall
+ * asleep and wake up, and what the processor has noted of the returns of the one that slept fits
+ * the one that wakes.
  */
-static inline int conc_wait_in(struct conc_wait_queue *queue, void *data, struct conc_lock *held,
-    struct conc_context *ctx, const struct conc_wait_info *info, int *result)
-{
-    struct conc_waiter waiter;
-    struct conc_wait_node node;
-    conc_waiter_init(&waiter, !ctx);
-    conc_wait_queue_push(queue, &node, &waiter, 0, data);
-    int claim = conc_wait(&waiter, held, ctx, info);
-    if (claim < 0)
-        return conc_wait_gives_up(&node, claim, held, ctx);
-    if (result)
-        *result = node.result;
-    return 0;
-}
+int conc_wait_in(struct conc_wait_queue *queue, void *data, struct conc_lock *held,
+    struct conc_context *ctx, const char *what, const struct conc_site *site);
 
 #endif
