@@ -23,14 +23,17 @@ struct task {
 };
 
 /* Each worker counts its own tasks under a lock of its own, which nobody else takes but who asks
- * for the counters. (Rejected: one lock or a few atomics for all. They would be one more cache line
- * to fight over, three times per task, and atomics read one by one do not add up.) */
+ * for the counters: once a task, for the end of the last and the begin of the next are one step.
+ * (Rejected: one lock or a few atomics for all. They would be one more cache line to fight over,
+ * three times per task, and atomics read one by one do not add up.) */
 struct worker {
     struct conc_worker_pool *pool; /* fixed */
     struct task task;              /* owner's only, as the next three: the task that runs */
     bool limited;                  /* `limit` is its context */
     struct conc_context limit;
     unsigned picks;           /* of tasks, for the turn of the lower levels */
+    unsigned ended;           /* 1: the last task has ended, and is not in the counters yet */
+    unsigned ended_badly;     /* 1: it failed */
     struct conc_lock lock;    /* guards what follows */
     struct conc_task *runner; /* who the worker is at the moment */
     uint64_t begun;
@@ -258,6 +261,23 @@ int conc_worker_pool_errors(
 /* --- workers ------------------------------------------------------------------------------------
  */
 
+/* Counts the last task as ended, if that is still to be done. Under the worker's lock. */
+static void count_ended(struct worker *worker)
+{
+    worker->completed += worker->ended;
+    worker->failed += worker->ended_badly;
+    worker->ended = worker->ended_badly = 0;
+}
+
+/* What a worker does that finds no further task. */
+static void rest(struct worker *worker)
+{
+    conc_lock_acquire(&worker->lock);
+    count_ended(worker);
+    conc_lock_release(&worker->lock);
+    tell_watchers(worker->pool);
+}
+
 /* The next task of a pool with levels: from the highest that has one. But every 8th time a level
  * whose turn it is goes first, so that an endless stream of urgent tasks starves nobody. */
 static int next_by_level(struct worker *worker, struct task *task)
@@ -278,7 +298,7 @@ static int next_by_level(struct worker *worker, struct task *task)
                 (struct conc_select_case)CONC_RECV(rc == EPIPE ? NULL : pool->tasks[level], task);
             open = open || rc != EPIPE;
         }
-        tell_watchers(pool);
+        rest(worker);
         if (!open)
             return EPIPE;
         size_t chosen;
@@ -297,7 +317,7 @@ static int next_task(struct worker *worker, struct task *task)
     int rc = conc_chan_try_recv(pool->tasks[0], task);
     if (rc == 0)
         return 0;
-    tell_watchers(pool);
+    rest(worker);
     return rc == EAGAIN ? conc_chan_recv(pool->tasks[0], task, NULL) : rc;
 }
 
@@ -305,22 +325,23 @@ static void cancel_task(struct worker *worker, int rc)
 {
     file_result(worker, rc);
     conc_lock_acquire(&worker->lock);
+    count_ended(worker);
     worker->cancelled++;
     worker->failed++;
     conc_lock_release(&worker->lock);
 }
 
-static void end_task(struct worker *worker, int rc, bool exited)
+/* It is counted when the worker has looked for the next one. */
+static void end_task(struct worker *worker, int rc)
 {
+    struct conc_worker_pool *pool = worker->pool;
     if (worker->limited)
         conc_context_destroy(&worker->limit);
     worker->limited = false;
-    file_result(worker, rc);
-    conc_lock_acquire(&worker->lock);
-    worker->completed++;
-    worker->failed += rc != 0;
-    worker->exited += exited;
-    conc_lock_release(&worker->lock);
+    if (rc != 0 || pool->indexed || pool->results)
+        file_result(worker, rc);
+    worker->ended = 1;
+    worker->ended_badly = rc != 0;
 }
 
 static void run_task(struct worker *worker)
@@ -333,10 +354,11 @@ static void run_task(struct worker *worker)
         worker->limited = true;
     }
     conc_lock_acquire(&worker->lock);
+    count_ended(worker);
     worker->begun++;
     conc_lock_release(&worker->lock);
     int rc = worker->task.fn(worker->task.arg, ctx);
-    end_task(worker, rc, false);
+    end_task(worker, rc);
 }
 
 /* Notes which task the worker is, so that stop can tell when one of them calls it. */
@@ -379,7 +401,11 @@ static void work(void *arg)
 static void left_by_exit(void *arg)
 {
     struct worker *worker = arg;
-    end_task(worker, EOWNERDEAD, true);
+    end_task(worker, EOWNERDEAD);
+    conc_lock_acquire(&worker->lock);
+    count_ended(worker);
+    worker->exited++;
+    conc_lock_release(&worker->lock);
     set_runner(worker, NULL);
     if (conc_wait_group_go(&worker->pool->living, work, worker) != 0)
         work(worker);

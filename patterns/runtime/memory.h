@@ -86,12 +86,24 @@ static inline bool conc_fault_alloc_now(void)
 /* Copies an element of a queue. Most are a pointer or a number: for those no call of memcpy. */
 static inline void conc_copy(void *to, const void *from, size_t size)
 {
-    if (size == 8)
-        memcpy(to, from, 8);
-    else if (size == 4)
+    switch (size) {
+    case 0:
+        break;
+    case 4:
         memcpy(to, from, 4);
-    else if (size > 0)
+        break;
+    case 8:
+        memcpy(to, from, 8);
+        break;
+    case 16:
+        memcpy(to, from, 16);
+        break;
+    case 32:
+        memcpy(to, from, 32);
+        break;
+    default:
         memcpy(to, from, size);
+    }
 }
 
 /* Frees what the three above returned; NULL is allowed. */
