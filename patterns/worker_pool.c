@@ -369,6 +369,16 @@ static void set_runner(struct worker *worker, struct conc_task *runner)
     conc_lock_release(&worker->lock);
 }
 
+/* The task that the worker was has ended it. */
+static void count_exit(struct worker *worker)
+{
+    conc_lock_acquire(&worker->lock);
+    count_ended(worker);
+    worker->exited++;
+    worker->runner = NULL;
+    conc_lock_release(&worker->lock);
+}
+
 static void left_by_exit(void *arg);
 
 /* snippet: worker */
@@ -402,11 +412,7 @@ static void left_by_exit(void *arg)
 {
     struct worker *worker = arg;
     end_task(worker, EOWNERDEAD);
-    conc_lock_acquire(&worker->lock);
-    count_ended(worker);
-    worker->exited++;
-    conc_lock_release(&worker->lock);
-    set_runner(worker, NULL);
+    count_exit(worker);
     if (conc_wait_group_go(&worker->pool->living, work, worker) != 0)
         work(worker);
 }
