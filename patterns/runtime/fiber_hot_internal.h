@@ -47,23 +47,15 @@ static inline size_t queue_len(const struct queue *queue)
     return atomic_load_explicit(&queue->len, memory_order_relaxed);
 }
 
-/* The biased lock. The owner says "inside" and then looks for a thief; a thief says "thief" and
+/* The biased lock. The owner says "inside" and then looks out for a thief; a thief says "thief" and
  * then, after a barrier on every core, looks whether the owner is inside. One of them sees the
  * other. */
 static inline void owner_enter(struct worker *w)
 {
-    for (;;) {
-        if (conc_fibers.no_membarrier)
-            atomic_exchange(&w->owner_in, true);
-        else
-            atomic_store_explicit(&w->owner_in, true, memory_order_relaxed);
-        atomic_signal_fence(memory_order_seq_cst);
-        if (__builtin_expect(!atomic_load_explicit(&w->thief_in, memory_order_acquire), 1))
-            return;
-        atomic_store_explicit(&w->owner_in, false, memory_order_release);
-        while (atomic_load_explicit(&w->thief_in, memory_order_acquire))
-            pause_core();
-    }
+    atomic_store_explicit(&w->owner_in, true, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst);
+    if (__builtin_expect(atomic_load_explicit(&w->look_out, memory_order_acquire) != 0, 0))
+        conc_fiber_enter_slowly(w);
 }
 
 static inline void owner_leave(struct worker *w)

@@ -59,6 +59,9 @@ struct fiber {
     void *asan;
 };
 
+/* Of a worker's look_out. */
+enum { THIEF_IN = 1, NO_BARRIER = 2 };
+
 struct queue {
     struct fiber *head;
     struct fiber *tail;
@@ -87,11 +90,11 @@ struct worker {
     _Alignas(64) struct queue queue; /* under the biased lock */
     struct fiber *next_run;          /* under the biased lock */
     atomic_bool owner_in;
-    atomic_bool thief_in;
-    atomic_ulong picks; /* how often the owner has picked the next to run */
-    atomic_bool asked;  /* by the monitor: let others run */
-    atomic_bool asleep; /* whoever clears it wakes the worker */
-    atomic_uint wake;   /* futex word */
+    atomic_uchar look_out; /* THIEF_IN: a thief is, or will be, inside. NO_BARRIER: fixed */
+    atomic_ulong picks;    /* how often the owner has picked the next to run */
+    atomic_bool asked;     /* by the monitor: let others run */
+    atomic_bool asleep;    /* whoever clears it wakes the worker */
+    atomic_uint wake;      /* futex word */
     struct conc_lock thieves;
 };
 
@@ -106,7 +109,7 @@ struct fibers {
     atomic_int sleepers;
     atomic_bool watched;               /* some idle worker watches */
     _Atomic(struct worker *) survivor; /* the engine stops: only this one goes on; else NULL */
-    bool no_membarrier;                /* fixed */
+    bool no_membarrier;                /* fixed: the system has none */
     int64_t stuck_ns; /* fixed: after how long a task that lets nobody run is named; 0: never */
 };
 
@@ -148,6 +151,9 @@ void conc_fiber_adopt_thread(struct fiber *fiber);
 
 /* Ends all workers but the caller's, and waits for their threads. */
 void conc_fiber_stop_workers(void);
+
+/* The other half of owner_enter: waits until no thief is inside. */
+void conc_fiber_enter_slowly(struct worker *w);
 
 /* Wakes one idle worker, or starts one more where there are fewer than wanted. */
 void conc_fiber_wake_any(void);

@@ -42,7 +42,7 @@ static bool thief_enter(struct worker *w)
 {
     if (!conc_lock_try_acquire(&w->thieves))
         return false;
-    atomic_exchange(&w->thief_in, true);
+    atomic_fetch_or(&w->look_out, THIEF_IN);
     if (!conc_fibers.no_membarrier)
         syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
     for (int i = 0; i < 1000; i++) {
@@ -50,15 +50,28 @@ static bool thief_enter(struct worker *w)
             return true;
         pause_core();
     }
-    atomic_store_explicit(&w->thief_in, false, memory_order_release);
+    atomic_fetch_and(&w->look_out, (unsigned char)~THIEF_IN);
     conc_lock_release(&w->thieves);
     return false;
 }
 
 static void thief_leave(struct worker *w)
 {
-    atomic_store_explicit(&w->thief_in, false, memory_order_release);
+    atomic_fetch_and(&w->look_out, (unsigned char)~THIEF_IN);
     conc_lock_release(&w->thieves);
+}
+
+/* Without a barrier of the thieves' the owner makes one of its own each time. */
+void conc_fiber_enter_slowly(struct worker *w)
+{
+    for (;;) {
+        atomic_exchange(&w->owner_in, true);
+        if (!(atomic_load(&w->look_out) & THIEF_IN))
+            return;
+        atomic_store_explicit(&w->owner_in, false, memory_order_release);
+        while (atomic_load(&w->look_out) & THIEF_IN)
+            pause_core();
+    }
 }
 
 /* Half of the victim's queue, or nothing: one to run, the rest into the thief's own. */
@@ -433,6 +446,7 @@ static struct worker *new_worker(void)
         return NULL;
     memset(w, 0, sizeof *w);
     conc_lock_init(&w->thieves);
+    atomic_init(&w->look_out, conc_fibers.no_membarrier ? NO_BARRIER : 0);
     return w;
 }
 

@@ -86,23 +86,28 @@ static inline bool conc_fault_alloc_now(void)
 /* Copies an element of a queue. Most are a pointer or a number: for those no call of memcpy. */
 static inline void conc_copy(void *to, const void *from, size_t size)
 {
-    switch (size) {
-    case 0:
-        break;
-    case 4:
-        memcpy(to, from, 4);
-        break;
-    case 8:
+    if (size == 8)
         memcpy(to, from, 8);
-        break;
-    case 16:
-        memcpy(to, from, 16);
-        break;
-    case 32:
-        memcpy(to, from, 32);
-        break;
-    default:
+    else if (size == 4)
+        memcpy(to, from, 4);
+    else if (size > 0)
         memcpy(to, from, size);
+}
+
+/* Whether conc_copy_quick can copy an element of this size: an int, or some words. */
+static inline bool conc_copy_is_quick(size_t size)
+{
+    return size == 4 || (size % 8 == 0 && size <= 64);
+}
+
+/* Copies it without any call. */
+static inline void conc_copy_quick(void *to, const void *from, size_t size)
+{
+    if (size == 4)
+        memcpy(to, from, 4);
+    for (size_t at = 0; at + 8 <= size; at += 8) {
+        memcpy((char *)to + at, (const char *)from + at, 8);
+        __asm__ volatile(""); /* or the compiler makes a call of the loop */
     }
 }
 

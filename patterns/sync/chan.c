@@ -22,7 +22,8 @@ int conc_chan_create(
     struct conc_chan *made = conc_malloc(bytes);
     if (!made)
         return ENOMEM;
-    *made = (struct conc_chan){.size = size, .capacity = capacity, .drop = drop};
+    *made = (struct conc_chan){
+        .size = size, .capacity = capacity, .quick = conc_copy_is_quick(size), .drop = drop};
     conc_lock_init(&made->lock);
     *ch = made;
     return 0;
@@ -46,30 +47,90 @@ void conc_chan_destroy(struct conc_chan *ch)
     conc_free(ch);
 }
 
-/* --- sending ------------------------------------------------------------------------------------
+/* --- sending and receiving
+ * ------------------------------------------------------------------------
+ *
+ * Each twice: once in full, and once for what happens nearly always. The latter makes no call but a
+ * last one, so it has no registers to save: half of what it would cost else.
  */
 
-static bool bad_element(const struct conc_chan *ch, const void *element)
+static const char sends[] = "to send to channel";
+static const char receives[] = "to receive from channel";
+
+static void *unconst(const void *element)
 {
-    return !ch || (!element && ch->size > 0);
+    return (void *)(uintptr_t)element;
 }
 
-/* Waits when `site` is given. */
-int conc_chan_send_at(struct conc_chan *ch, const void *element, struct conc_context *ctx,
-    const struct conc_site *site)
+/* With the lock held, which is released. Waits when `site` is given. */
+static __attribute__((noinline)) int send_locked(struct conc_chan *ch, const void *element,
+    struct conc_context *ctx, const struct conc_site *site)
 {
-    if (bad_element(ch, element))
-        return EINVAL;
     struct conc_wait_node *wake = NULL;
-    conc_lock_acquire(&ch->lock);
     int rc = conc_chan_send_locked(ch, element, &wake);
     if (rc == EAGAIN && site)
-        return conc_wait_in(
-            &ch->senders, (void *)(uintptr_t)element, &ch->lock, ctx, "to send to channel", site);
+        return conc_wait_in(&ch->senders, unconst(element), &ch->lock, ctx, sends, site);
     conc_lock_release(&ch->lock);
     if (wake)
         conc_wait_node_unpark(wake);
     return rc;
+}
+
+static __attribute__((noinline)) int recv_locked(
+    struct conc_chan *ch, void *element, struct conc_context *ctx, const struct conc_site *site)
+{
+    struct conc_wait_node *wake = NULL;
+    int rc = conc_chan_recv_locked(ch, element, &wake);
+    if (rc == EAGAIN && site)
+        return conc_wait_in(&ch->receivers, element, &ch->lock, ctx, receives, site);
+    conc_lock_release(&ch->lock);
+    if (wake)
+        conc_wait_node_unpark(wake);
+    return rc;
+}
+
+static __attribute__((noinline)) int send_contended(struct conc_chan *ch, const void *element,
+    struct conc_context *ctx, const struct conc_site *site)
+{
+    conc_lock_acquire(&ch->lock);
+    return send_locked(ch, element, ctx, site);
+}
+
+static __attribute__((noinline)) int recv_contended(
+    struct conc_chan *ch, void *element, struct conc_context *ctx, const struct conc_site *site)
+{
+    conc_lock_acquire(&ch->lock);
+    return recv_locked(ch, element, ctx, site);
+}
+
+int conc_chan_send_at(struct conc_chan *ch, const void *element, struct conc_context *ctx,
+    const struct conc_site *site)
+{
+    if (!ch || (!element && ch->size > 0))
+        return EINVAL;
+    if (!conc_lock_acquire_quick(&ch->lock))
+        return send_contended(ch, element, ctx, site);
+    struct conc_wait_node *receiver = conc_wait_queue_head(&ch->receivers);
+    if (!ch->quick || conc_chan_is_closed(ch) || (receiver && receiver->waiter))
+        return send_locked(ch, element, ctx, site);
+    if (receiver) {
+        conc_wait_queue_take_sole(&ch->receivers, receiver);
+        if (receiver->data)
+            conc_copy_quick(receiver->data, element, ch->size);
+        conc_lock_release(&ch->lock);
+        conc_unpark_sole(receiver->task);
+        return 0;
+    }
+    if (conc_chan_count(ch) == ch->capacity) {
+        if (site)
+            return conc_wait_in(&ch->senders, unconst(element), &ch->lock, ctx, sends, site);
+        conc_lock_release(&ch->lock);
+        return EAGAIN;
+    }
+    conc_copy_quick(conc_chan_slot(ch, ch->tail), element, ch->size);
+    conc_chan_count_in(ch);
+    conc_lock_release(&ch->lock);
+    return 0;
 }
 
 int conc_chan_try_send(struct conc_chan *ch, const void *element)
@@ -77,25 +138,40 @@ int conc_chan_try_send(struct conc_chan *ch, const void *element)
     return conc_chan_send_at(ch, element, NULL, NULL);
 }
 
-/* --- receiving ----------------------------------------------------------------------------------
- */
-
-/* Waits when `site` is given. */
 int conc_chan_recv_at(
     struct conc_chan *ch, void *element, struct conc_context *ctx, const struct conc_site *site)
 {
     if (!ch)
         return EINVAL;
-    struct conc_wait_node *wake = NULL;
-    conc_lock_acquire(&ch->lock);
-    int rc = conc_chan_recv_locked(ch, element, &wake);
-    if (rc == EAGAIN && site)
-        return conc_wait_in(
-            &ch->receivers, element, &ch->lock, ctx, "to receive from channel", site);
+    if (!conc_lock_acquire_quick(&ch->lock))
+        return recv_contended(ch, element, ctx, site);
+    struct conc_wait_node *sender = conc_wait_queue_head(&ch->senders);
+    bool buffered = conc_chan_count(ch) > 0;
+    if (!ch->quick || !element || (sender && sender->waiter))
+        return recv_locked(ch, element, ctx, site);
+    if (buffered) {
+        conc_copy_quick(element, conc_chan_slot(ch, ch->head), ch->size);
+        conc_chan_count_out(ch);
+    }
+    if (sender) {
+        conc_wait_queue_take_sole(&ch->senders, sender);
+        if (buffered) {
+            /* The sender moves in: its turn comes before that of any sender to come. */
+            conc_copy_quick(conc_chan_slot(ch, ch->tail), sender->data, ch->size);
+            conc_chan_count_in(ch);
+        } else {
+            conc_copy_quick(element, sender->data, ch->size);
+        }
+        conc_lock_release(&ch->lock);
+        conc_unpark_sole(sender->task);
+        return 0;
+    }
+    if (!buffered && site && !conc_chan_is_closed(ch))
+        return conc_wait_in(&ch->receivers, element, &ch->lock, ctx, receives, site);
+    if (!buffered)
+        return recv_locked(ch, element, ctx, site);
     conc_lock_release(&ch->lock);
-    if (wake)
-        conc_wait_node_unpark(wake);
-    return rc;
+    return 0;
 }
 
 int conc_chan_try_recv(struct conc_chan *ch, void *element)

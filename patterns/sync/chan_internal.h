@@ -22,6 +22,7 @@ struct conc_chan {
     struct conc_lock lock;
     size_t size;          /* fixed: of an element */
     size_t capacity;      /* fixed */
+    bool quick;           /* fixed: elements are copied by conc_copy_quick */
     void (*drop)(void *); /* fixed */
     /* Under lock, as all below. The first two may be looked at without it. */
     atomic_bool closed;
@@ -67,19 +68,30 @@ static inline void conc_chan_zero(const struct conc_chan *ch, void *element)
         memset(element, 0, ch->size);
 }
 
+/* An element has come into the slot at the tail, or gone out of the one at the head. */
+static inline void conc_chan_count_in(struct conc_chan *ch)
+{
+    ch->tail = conc_chan_next(ch, ch->tail);
+    atomic_store_explicit(&ch->len, conc_chan_count(ch) + 1, memory_order_relaxed);
+}
+
+static inline void conc_chan_count_out(struct conc_chan *ch)
+{
+    ch->head = conc_chan_next(ch, ch->head);
+    atomic_store_explicit(&ch->len, conc_chan_count(ch) - 1, memory_order_relaxed);
+}
+
 /* Appends an element, and takes the oldest out. Under the lock, with room for it, or len > 0. */
 static inline void conc_chan_put(struct conc_chan *ch, const void *element)
 {
     conc_chan_copy(ch, conc_chan_slot(ch, ch->tail), element);
-    ch->tail = conc_chan_next(ch, ch->tail);
-    atomic_store_explicit(&ch->len, conc_chan_count(ch) + 1, memory_order_relaxed);
+    conc_chan_count_in(ch);
 }
 
 static inline void conc_chan_take(struct conc_chan *ch, void *element)
 {
     conc_chan_copy(ch, element, conc_chan_slot(ch, ch->head));
-    ch->head = conc_chan_next(ch, ch->head);
-    atomic_store_explicit(&ch->len, conc_chan_count(ch) - 1, memory_order_relaxed);
+    conc_chan_count_out(ch);
 }
 
 /*

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "runtime/clock.h"
+#include "runtime/jump_return.h"
 #include "sync/context.h"
 #include "sync/waiter.h"
 
@@ -105,14 +106,25 @@ static __attribute__((noinline)) int wait_in_shared(struct conc_wait_queue *queu
     return conc_wait_error(claim, ctx);
 }
 
-int conc_wait_in(struct conc_wait_queue *queue, void *data, struct conc_lock *held,
+#if defined(__x86_64__)
+CONC_JUMP_RETURN(conc_wait_in, conc_wait_in_body);
+#else
+#define CONC_JUMP_RETURN_BODY
+#define conc_wait_in_body conc_wait_in
+#endif
+
+CONC_JUMP_RETURN_BODY int conc_wait_in_body(struct conc_wait_queue *queue, void *data,
+    struct conc_lock *held, struct conc_context *ctx, const char *what,
+    const struct conc_site *site);
+
+int conc_wait_in_body(struct conc_wait_queue *queue, void *data, struct conc_lock *held,
     struct conc_context *ctx, const char *what, const struct conc_site *site)
 {
     if (ctx)
         return wait_in_shared(queue, data, held, ctx, what, site);
     struct conc_wait_info info = {what, held, site};
     struct conc_wait_node node;
-    conc_wait_queue_push(queue, &node, NULL, 0, data);
+    conc_wait_queue_push_sole(queue, &node, data);
     conc_park_sole(held, &info);
     return node.result;
 }

@@ -108,6 +108,25 @@ static inline void conc_wait_queue_push(struct conc_wait_queue *queue, struct co
     queue->tail = node;
 }
 
+/* Appends a sole node of the calling task, which will never be taken out but by a claim. */
+static inline void conc_wait_queue_push_sole(
+    struct conc_wait_queue *queue, struct conc_wait_node *node, void *data)
+{
+    struct conc_wait_node *last = queue->tail;
+    node->next = NULL;
+    node->prev = last;
+    node->waiter = NULL;
+    node->task = conc_self();
+    node->twin = NULL;
+    node->result = 0;
+    node->data = data;
+    if (last)
+        last->next = node;
+    else
+        conc_wait_queue_set_head(queue, node);
+    queue->tail = node;
+}
+
 /* The same at the front: for a waiter that was woken, found nothing, and keeps its place. */
 void conc_wait_queue_push_front(struct conc_wait_queue *queue, struct conc_wait_node *node,
     struct conc_waiter *waiter, int index, void *data);
@@ -139,6 +158,19 @@ static inline struct conc_wait_node *conc_wait_queue_claim(struct conc_wait_queu
             break;
     }
     return node;
+}
+
+/* Claims the first, known to be a sole one: it has no twin, nobody else will look at its queue, and
+ * its result is 0 as it was. */
+static inline void conc_wait_queue_take_sole(
+    struct conc_wait_queue *queue, struct conc_wait_node *first)
+{
+    struct conc_wait_node *next = first->next;
+    conc_wait_queue_set_head(queue, next);
+    if (next)
+        next->prev = NULL;
+    else
+        queue->tail = NULL;
 }
 
 /* Claims all: a list linked by next, in order. To be given to conc_wait_list_unpark after unlock.
@@ -184,9 +216,8 @@ int conc_wait_error(int claim, struct conc_context *ctx);
  * caller waits `what` (see struct conc_wait_info) with the address of `held` as the object: let the
  * lock be its first member.
  *
- * Never inlined, and best called last of all: then one place in the program is where tasks fall
- * asleep and wake up, and what the processor has noted of the returns of the one that slept fits
- * the one that wakes.
+ * Best called last of all. One place in the program is where tasks fall asleep and wake up, and it
+ * returns by a jump (jump_return.h).
  */
 int conc_wait_in(struct conc_wait_queue *queue, void *data, struct conc_lock *held,
     struct conc_context *ctx, const char *what, const struct conc_site *site);
