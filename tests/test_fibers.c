@@ -10,6 +10,7 @@
 
 #include "runtime/engine.h"
 #include "sync/chan.h"
+#include "sync/wait_group.h"
 #include "tests/unit.h"
 
 static void begin(const char *workers)
@@ -458,6 +459,136 @@ START_TEST(bad_settings)
 }
 END_TEST
 
+/* ---------------------------------------------------------------- stacks */
+
+static int depth(int n)
+{
+    char frame[512];
+    memset(frame, n, sizeof frame);
+    __asm__ volatile("" : : "r"(frame) : "memory");
+    return n == 0 ? frame[0] : depth(n - 1) + frame[1];
+}
+
+static void dig(void *arg)
+{
+    *(int *)arg = depth(*(int *)arg);
+}
+
+static void dig_deep(void)
+{
+    int n = 1000000;
+    struct conc_task *task;
+    unit_ok(conc_task_start(&task, dig, &n));
+    conc_task_join(task);
+}
+
+static void dig_within(void)
+{
+    int n = 1000; /* some 560 KiB */
+    struct conc_task *task;
+    unit_ok(conc_task_start(&task, dig, &n));
+    conc_task_join(task);
+}
+
+START_TEST(overflow_is_named)
+{
+    if (UNIT_SANITIZED)
+        return; /* the signal is theirs */
+    for (int i = 0; i < 2; i++) {
+        struct unit_child result;
+        child(&result, i == 0 ? dig_deep : dig_within);
+        ck_assert_msg(result.signal == SIGSEGV, "signal %d, exit code %d, stderr: %s",
+            result.signal, result.exit_code, result.err);
+        const char *parts[] = {
+            "overflowed its stack", "CONC_STACK", " dig, started at ", "test_fibers.c:", ": runs"};
+        for (size_t k = 0; k < sizeof parts / sizeof *parts; k++)
+            ck_assert_msg(strstr(result.err, parts[k]), "no '%s' in: %s", parts[k], result.err);
+        ck_assert_int_eq(lines_in(result.err), 2);
+    }
+    setenv("CONC_STACK", "1024", 1);
+    exits(dig_within, 0, "");
+}
+END_TEST
+
+static void crash(void *arg)
+{
+    int *volatile nowhere = arg;
+    *nowhere = 1;
+}
+
+static void crash_elsewhere(void)
+{
+    struct conc_task *task;
+    unit_ok(conc_task_start(&task, crash, NULL));
+    conc_task_join(task);
+}
+
+START_TEST(other_faults_are_left_alone)
+{
+    if (UNIT_SANITIZED)
+        return;
+    struct unit_child result;
+    child(&result, crash_elsewhere);
+    ck_assert_int_eq(result.signal, SIGSEGV);
+    ck_assert_str_eq(result.err, "");
+}
+END_TEST
+
+static size_t resident(void)
+{
+    char text[128] = "";
+    FILE *file = fopen("/proc/self/statm", "r");
+    ck_assert_ptr_nonnull(file);
+    ck_assert_ptr_nonnull(fgets(text, sizeof text, file));
+    fclose(file);
+    char *second = strchr(text, ' ');
+    ck_assert_ptr_nonnull(second);
+    return strtoul(second, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+struct crowd {
+    struct conc_chan *ch;
+    atomic_size_t begun;
+    atomic_size_t woken;
+};
+
+static void be_one_of_many(void *arg)
+{
+    struct crowd *crowd = arg;
+    atomic_fetch_add(&crowd->begun, 1);
+    if (conc_chan_recv(crowd->ch, NULL, NULL) == EPIPE)
+        atomic_fetch_add(&crowd->woken, 1);
+}
+
+/* All alive at once under default limits, and twice, for stacks are used anew. */
+START_TEST(a_hundred_thousand)
+{
+    unit_ok(conc_engine_select("fibers"));
+    size_t n = UNIT_TSAN ? 500 : unit_scaled(100000); /* for TSan each is a thread */
+    size_t before = resident();
+    size_t grown[2];
+    for (int i = 0; i < 2; i++) {
+        struct crowd crowd = {.begun = 0};
+        struct conc_wait_group group;
+        conc_wait_group_init(&group);
+        unit_ok(conc_chan_create(&crowd.ch, 0, 0, NULL));
+        for (size_t k = 0; k < n; k++)
+            unit_ok(conc_wait_group_go(&group, be_one_of_many, &crowd));
+        unit_wait_until(atomic_load(&crowd.begun) == n);
+        ck_assert_uint_eq(conc_census_count(), n + 1);
+        grown[i] = resident() - before;
+        unit_ok(conc_chan_close(crowd.ch));
+        unit_ok(conc_wait_group_wait(&group, NULL));
+        ck_assert_uint_eq(crowd.woken, n);
+        conc_wait_group_destroy(&group);
+        conc_chan_destroy(crowd.ch);
+    }
+    if (!UNIT_SANITIZED)
+        ck_assert_msg(grown[1] < n * 5000, "%zu bytes a task", grown[1] / n);
+    ck_assert_msg(grown[1] < grown[0] + grown[0] / 10, "from %zu to %zu", grown[0], grown[1]);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- threads that conc did not start
  */
 
@@ -484,5 +615,6 @@ int main(void)
         main_receives_while_a_task_computes, main_ends_on_another_thread,
         main_leaves_by_pthread_exit, task_leaves_by_pthread_exit, main_forks_on_another_thread,
         errno_goes_along, checkpoint_lets_others_run, checkpoint_on_threads,
-        stuck_task_is_named_once, no_notice_without_reason, bad_settings, without_main);
+        stuck_task_is_named_once, no_notice_without_reason, bad_settings, overflow_is_named,
+        other_faults_are_left_alone, a_hundred_thousand, without_main);
 }

@@ -182,6 +182,11 @@ static void print_all_but(const struct conc_task *left_out, int fd)
         conc_engine()->tasks(print_listed, &listing);
 }
 
+void conc_census_print_task(const struct conc_task *task, int fd)
+{
+    print_task(task, conc_engine()->now_ns(), fd);
+}
+
 void conc_census_print(int fd)
 {
     struct text text = {.len = 0};

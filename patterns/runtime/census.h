@@ -29,6 +29,9 @@ size_t conc_census_count(void);
 /* Prints the list to a file descriptor. Async-signal-safe; says so when the list is busy. */
 void conc_census_print(int fd);
 
+/* Prints the line of one task. Async-signal-safe. */
+void conc_census_print_task(const struct conc_task *task, int fd);
+
 /* For engines. */
 
 void conc_census_add(struct conc_task *task);

@@ -195,8 +195,9 @@ void conc_fiber_give_free(struct worker *w, struct fiber *fiber);
 /* For each live task that is no service: their number. `visit` may be NULL. */
 size_t conc_fiber_tasks(void (*visit)(const struct conc_task *task, void *arg), void *arg);
 
-/* Whether an address lies in the guard below a fiber's stack. Async-signal-safe. */
-bool conc_fiber_stack_hit(const void *address);
+/* The task below whose stack lies the guard that the address is in; NULL: it is in none.
+ * Async-signal-safe. */
+const struct conc_task *conc_fiber_stack_hit(const void *address);
 
 /* fiber_overflow.c */
 

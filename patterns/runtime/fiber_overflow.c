@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 
-/* A stack that was too small: a fault in its guard is said to be what it is. */
+/* A stack that was too small: a fault in its guard is said to be what it is, and whose stack it
+ * was. Any other fault is left to the system. */
 
 #define _GNU_SOURCE
 #include <signal.h>
@@ -10,16 +11,16 @@
 #include "runtime/census.h"
 #include "runtime/fiber_internal.h"
 
-/* A fault in the guard of a stack is said to be what it is; any other is left to the system. */
 static void fault(int signo, siginfo_t *info, void *context)
 {
     (void)context;
-    if (conc_fiber_stack_hit(info->si_addr)) {
+    const struct conc_task *task = conc_fiber_stack_hit(info->si_addr);
+    if (task) {
         static const char message[] =
-            "conc: a task has overflowed its stack; CONC_STACK=KIB gives all of them more\n";
+            "conc: a task has overflowed its stack; CONC_STACK=KIB gives every task more\n";
         ssize_t ignored = write(STDERR_FILENO, message, sizeof message - 1);
         (void)ignored;
-        conc_census_print(STDERR_FILENO);
+        conc_census_print_task(task, STDERR_FILENO);
     }
     signal(signo, SIG_DFL); /* the instruction faults again when we return */
 }

@@ -131,6 +131,8 @@ static struct fiber *steal(struct worker *w, struct look *look)
         if (taken || span > CONC_S(1) || atomic_load(&victim->asleep))
             continue;
         int64_t waiting = (int64_t)queue_len(&victim->queue);
+        if (waiting == 0 && !__atomic_load_n(&victim->next_run, __ATOMIC_RELAXED))
+            continue;
         if (done == 0)
             taken = steal_from(w, victim, true);
         else if (waiting * (span / (int64_t)done) > WORTH_NS)
@@ -513,6 +515,7 @@ void conc_fiber_adopt_thread(struct fiber *fiber)
         fputs("conc: no memory for a worker\n", stderr);
         abort();
     }
+    atomic_store(&scheduler->task.name, "conc scheduler");
     w->scheduler_bottom = scheduler->stack;
     w->scheduler_size = scheduler->stack_size;
     w->scheduler_tsan = __tsan_create_fiber(0);

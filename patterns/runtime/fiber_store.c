@@ -3,17 +3,16 @@
 /* The fibers themselves: cut from slabs of stacks (fiber_stack.h), never given back, used anew.
  * Each worker keeps some at hand. */
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "runtime/fiber_internal.h"
 #include "runtime/fiber_stack.h"
+
+/* Stacks for eight million tasks: what is not used of the table costs no memory. */
+enum { MAX_SLABS = 1 << 17 };
 
 static struct {
     struct conc_lock lock; /* guards the rest */
     struct fiber *free;
-    char **slabs;
-    size_t slab_room;
+    char *slabs[MAX_SLABS]; /* read without the lock, below slab_len */
     atomic_size_t slab_len;
 } store = {.lock = CONC_LOCK_INIT};
 
@@ -33,32 +32,21 @@ static bool add_slab(void)
 {
     conc_lock_release(&store.lock);
     char *slab = conc_fiber_slab_map();
-    size_t size = conc_fiber_stack_size();
-    for (size_t i = 0; slab && i < CONC_STACKS_A_SLAB; i++)
-        conc_fiber_guard(slab + i * size);
+    if (slab)
+        conc_fiber_slab_prepare(slab);
     conc_lock_acquire(&store.lock);
-    if (!slab)
-        return false;
     size_t n = atomic_load(&store.slab_len);
-    if (n == store.slab_room) {
-        size_t room = n ? 2 * n : 64;
-        char **slabs = malloc(room * sizeof *slabs);
-        if (!slabs)
-            return false;
-        if (n)
-            memcpy(slabs, store.slabs, n * sizeof *slabs);
-        store.slabs = slabs; /* the old one stays: a reader may be in it; it is small */
-        store.slab_room = room;
-    }
-    store.slabs[n] = slab;
-    atomic_store(&store.slab_len, n + 1);
+    if (!slab || n == MAX_SLABS)
+        return false;
     for (size_t i = CONC_STACKS_A_SLAB; i-- > 0;) {
         struct fiber *fiber = fiber_at(slab, i);
-        fiber->stack = slab + i * size;
+        fiber->stack = slab + i * conc_fiber_stack_size();
         fiber->stack_size = (size_t)((char *)fiber - fiber->stack);
         fiber->next = store.free;
         store.free = fiber;
     }
+    store.slabs[n] = slab;
+    atomic_store(&store.slab_len, n + 1);
     return true;
 }
 
@@ -111,29 +99,28 @@ void conc_fiber_give_free(struct worker *w, struct fiber *fiber)
     conc_lock_release(&store.lock);
 }
 
-bool conc_fiber_stack_hit(const void *address)
+const struct conc_task *conc_fiber_stack_hit(const void *address)
 {
     size_t place;
     size_t slabs = atomic_load(&store.slab_len);
     for (size_t i = 0; i < slabs; i++)
         if (conc_fiber_in_guard(store.slabs[i], address, &place))
-            return true;
-    return false;
+            return &fiber_at(store.slabs[i], place)->task;
+    return NULL;
 }
 
 size_t conc_fiber_tasks(void (*visit)(const struct conc_task *task, void *arg), void *arg)
 {
     size_t n = 0;
     size_t slabs = atomic_load(&store.slab_len);
-    for (size_t i = 0; i < slabs; i++) {
-        for (size_t k = 0; k < CONC_STACKS_A_SLAB; k++) {
-            const struct fiber *fiber = fiber_at(store.slabs[i], k);
-            if (!atomic_load_explicit(&fiber->live, memory_order_relaxed) || fiber->task.service)
-                continue;
-            n++;
-            if (visit)
-                visit(&fiber->task, arg);
-        }
+    for (size_t i = 0; i < slabs * CONC_STACKS_A_SLAB; i++) {
+        const struct fiber *fiber =
+            fiber_at(store.slabs[i / CONC_STACKS_A_SLAB], i % CONC_STACKS_A_SLAB);
+        if (!atomic_load_explicit(&fiber->live, memory_order_relaxed) || fiber->task.service)
+            continue;
+        n++;
+        if (visit)
+            visit(&fiber->task, arg);
     }
     return n;
 }
