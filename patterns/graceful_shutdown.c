@@ -213,7 +213,8 @@ int conc_shutdown_pool_at(struct conc_worker_pool *pool, int64_t limit_ns,
     struct conc_worker_pool_stats at_end = conc_worker_pool_stats(pool);
     if (report)
         *report = (struct conc_shutdown_report){
-            .submitted = at_end.submitted,
+            /* The workers are gone: what still seems to wait is a submit about to be refused. */
+            .submitted = at_end.submitted - at_end.waiting,
             .finished = at_first.completed,
             .drained = at_limit.completed - at_first.completed,
             .interrupted = at_end.completed - at_limit.completed,
