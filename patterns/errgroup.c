@@ -12,14 +12,14 @@
 
 #include "runtime/memory.h"
 
-/* What is started: freed by the task itself when it ends. */
-struct errgroup_task {
+/* What a task of the group keeps, on its own stack: starting one allocates nothing more. */
+struct leaving {
     struct conc_errgroup *group;
-    int (*fn)(void *arg, struct conc_context *ctx);
-    void *arg;
     int rc; /* what fn returned */
     struct conc_cleanup cleanup;
 };
+
+typedef int errgroup_fn(void *arg, struct conc_context *ctx);
 
 void conc_errgroup_init(struct conc_errgroup *group, struct conc_context *parent)
 {
@@ -75,38 +75,35 @@ static void give_slot_back(struct conc_errgroup *group)
 }
 
 /* The task's last step. The wait group counts the task until after this, so the group is there. */
-static void finish(void *arg)
+static void leave(void *arg)
 {
-    struct errgroup_task *task = arg;
-    struct conc_errgroup *group = task->group;
-    if (task->rc != 0)
-        fail(group, task->rc);
-    conc_free(task);
-    give_slot_back(group);
+    struct leaving *leaving = arg;
+    if (leaving->rc != 0)
+        fail(leaving->group, leaving->rc);
+    give_slot_back(leaving->group);
 }
 
-static void run(void *arg)
+static void run(struct conc_task *task)
 {
-    struct errgroup_task *task = arg;
-    /* As a cleanup, so that a function which ends its task gives its slot back, too. */
-    task->rc = EOWNERDEAD;
-    conc_cleanup_push(&task->cleanup, finish, task);
-    task->rc = task->fn(task->arg, &task->group->ctx);
-    conc_cleanup_pop(&task->cleanup, true);
+    struct conc_wait_group *tasks = task->owner;
+    struct leaving leaving = {
+        .group = (struct conc_errgroup *)((char *)tasks - offsetof(struct conc_errgroup, tasks)),
+        /* As a cleanup, so that a function which ends its task gives its slot back, too. */
+        .rc = EOWNERDEAD,
+    };
+    errgroup_fn *fn = (errgroup_fn *)(void (*)(void))task->fn; /* what start was given */
+    conc_cleanup_push(&leaving.cleanup, leave, &leaving);
+    leaving.rc = fn(task->arg, &leaving.group->ctx);
+    conc_cleanup_pop(&leaving.cleanup, true);
 }
 
 /* Starts a task whose slot, where there is a limit, has been taken. */
-static int start(struct conc_errgroup *group, int (*fn)(void *arg, struct conc_context *ctx),
-    void *arg, const char *name, const struct conc_site *site)
+static int start(struct conc_errgroup *group, errgroup_fn *fn, void *arg, const char *name,
+    const struct conc_site *site)
 {
-    int rc = ENOMEM;
-    struct errgroup_task *task = conc_malloc(sizeof(*task));
-    if (task) {
-        *task = (struct errgroup_task){.group = group, .fn = fn, .arg = arg};
-        rc = conc_wait_group_go_at(&group->tasks, run, task, name, site);
-    }
+    int rc = conc_wait_group_go_body(
+        &group->tasks, run, (void (*)(void *))(void (*)(void))fn, arg, name, site);
     if (rc != 0) {
-        conc_free(task);
         fail(group, rc);
         give_slot_back(group);
     }

@@ -34,40 +34,54 @@ struct conc_wait_info {
     const struct conc_site *site; /* the waiting call */
 };
 
-/* A task. Embedded first in what an engine keeps for it. */
+/* A task. Embedded first in what an engine keeps for it. What every start touches comes first: two
+ * lines of the cache. */
 struct conc_task {
     const struct conc_engine *engine; /* fixed: who parks and wakes it */
+    void (*body)(struct conc_task *); /* fixed: what it does; NULL: fn(arg) */
     void (*fn)(void *);               /* fixed */
     void *arg;                        /* fixed */
     const struct conc_site *started;  /* fixed; NULL for a thread that conc did not start */
     uint64_t id;                      /* fixed */
-    bool service;                     /* fixed: belongs to the runtime, no leak, not listed */
-    bool is_main;                     /* fixed: began on the process's first thread */
     _Atomic(const char *) name;       /* a string that lives as long as the task, or own_name */
-    char own_name[32];                /* owner's, until the task has a name of its own */
-    uint64_t random;                  /* owner's only */
-    struct conc_cleanup *cleanups;    /* owner's only */
+    void (*on_end)(struct conc_task *task); /* fixed: tells the owner; NULL: joined by handle */
+
+    void *owner;                   /* fixed: on_end's */
+    struct conc_cleanup *cleanups; /* owner's only */
+    uint64_t random;               /* owner's only */
+
+    /* The wait of the moment, for reports: written by the task, read by anybody. Copies of pointers
+     * to static data, so a reader who comes at the wrong moment sees an old wait but never a dead
+     * one. */
+    _Atomic(const char *) wait_what; /* NULL: awake */
+    _Atomic(const void *) wait_object;
+    _Atomic(const struct conc_site *) wait_site;
+
+    struct conc_task *joiner;  /* under end_lock */
+    struct conc_lock end_lock; /* guards joiner and ended */
+    bool ended;                /* under end_lock */
+    bool service;              /* fixed: belongs to the runtime, no leak, not listed */
+    bool is_main;              /* fixed: began on the process's first thread */
+
+    _Atomic(int64_t) wait_since;  /* as wait_what */
+    struct conc_task *next_ended; /* the owner's, once on_end has been called */
+    char own_name[32];            /* the task's, until it has a name of its own */
 
     /* Under the census lock. */
     struct conc_task *census_next;
     struct conc_task *census_prev;
-
-    /* The wait of the moment, for reports: written by the owner, read by anybody. Copies of
-     * pointers to static data, so a reader who comes at the wrong moment sees an old wait but never
-     * a dead one. */
-    _Atomic(const char *) wait_what; /* NULL: awake */
-    _Atomic(const void *) wait_object;
-    _Atomic(const struct conc_site *) wait_site;
-    _Atomic(int64_t) wait_since;
-
-    /* The end. Either an owner is told of it, or whoever holds the handle joins. */
-    void (*on_end)(struct conc_task *task); /* fixed; NULL: joined by handle */
-    void *owner;                            /* fixed: on_end's */
-    struct conc_task *next_ended;           /* the owner's, once on_end has been called */
-    struct conc_lock end_lock;              /* guards the two below */
-    bool ended;
-    struct conc_task *joiner;
 };
+
+/* Makes a record that was another task's before as good as zeroed, where that matters. */
+static inline void conc_task_reset(struct conc_task *task)
+{
+    task->cleanups = NULL;
+    task->random = 0;
+    atomic_store_explicit(&task->wait_what, NULL, memory_order_relaxed);
+    task->joiner = NULL;
+    task->ended = false;
+    task->is_main = false;
+}
 
 struct conc_engine {
     const char *name;
@@ -116,6 +130,10 @@ struct conc_engine {
     int64_t (*now_ns)(void);
     void (*blocking)(void (*fn)(void *), void *arg);
 
+    /* A task that has an owner is reaped and destroyed by the engine itself, as soon as it has left
+     * its stack. Else its owner must do so. */
+    bool releases;
+
     /* NULL: the census keeps the list of this engine's tasks and counts those awake. Else the
      * engine does both itself, and this calls visit (unless NULL) for each live task and returns
      * their number. */
@@ -159,13 +177,26 @@ int conc_park_fd(struct conc_lock *held, int fd, short events, short *revents, i
 static inline void conc_unpark(struct conc_task *task);
 
 /*
- * Starts a task that has an owner instead of a handle, such as a wait group. When its function has
- * returned, on_end(task) is called, with task->owner set to `owner`: from then on the owner must
- * call conc_task_release once. on_end must not wait, and is the last that happens to the task.
+ * Starts a task that has an owner instead of a handle, such as a wait group. When it has run,
+ * on_end(task) is called, with task->owner set to `owner`. on_end must not wait, and is the last
+ * that happens to the task. Where the engine does not release such tasks itself (see
+ * conc_engine.releases), the owner must call conc_task_release once from then on; else it must not
+ * touch the task after on_end.
+ *
+ * The task calls fn(arg); or body(task), if that is not NULL, which finds both in there.
+ *
  * Codes as conc_task_start; on_end is not called after a failure.
  */
-int conc_task_start_owned(void (*fn)(void *), void *arg, const char *name,
-    void (*on_end)(struct conc_task *task), void *owner, const struct conc_site *site);
+struct conc_task_order {
+    void (*body)(struct conc_task *task);
+    void (*fn)(void *);
+    void *arg;
+    const char *name;
+    const struct conc_site *site;
+    void (*on_end)(struct conc_task *task);
+    void *owner;
+};
+int conc_task_start_owned(const struct conc_task_order *order);
 
 /* Waits for the little that is left of a task whose on_end has been called, and frees it. */
 void conc_task_release(struct conc_task *task);

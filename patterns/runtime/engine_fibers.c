@@ -14,7 +14,6 @@
 #define _GNU_SOURCE
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 #include <time.h>
 
 #include "runtime/fiber_hot_internal.h"
@@ -71,7 +70,7 @@ static int fibers_create(struct conc_task **task)
     if (!fiber)
         return ENOMEM;
     __tsan_acquire(fiber);
-    memset(&fiber->task, 0, sizeof fiber->task);
+    conc_task_reset(&fiber->task);
     atomic_store_explicit(&fiber->state, 0, memory_order_relaxed);
     atomic_store_explicit(&fiber->off, false, memory_order_relaxed);
     fiber->noticed = false;
@@ -249,5 +248,6 @@ const struct conc_engine conc_engine_fibers = {
     .checkpoint = fibers_checkpoint,
     .now_ns = conc_fiber_now_ns,
     .blocking = conc_fiber_blocking,
+    .releases = true,
     .tasks = conc_fiber_tasks,
 };

@@ -295,6 +295,8 @@ static struct sim_task *next_to_run(void)
 /* --- switching ----------------------------------------------------------------------------------
  */
 
+static void sim_destroy(struct conc_task *task);
+
 static void finish_switch(void)
 {
     struct sim_task *ended = s.ending;
@@ -302,7 +304,10 @@ static void finish_switch(void)
         return;
     s.ending = NULL;
     __tsan_destroy_fiber(ended->tsan);
-    atomic_store_explicit(&ended->off, true, memory_order_release);
+    if (ended->task.on_end)
+        sim_destroy(&ended->task); /* its owner has been told, and is done with it */
+    else
+        atomic_store_explicit(&ended->off, true, memory_order_release);
 }
 
 /* Not inlined: what it does to the stack is nobody else's business. */
@@ -559,7 +564,7 @@ static int sim_create(struct conc_task **task)
     conc_lock_release(&s.lock);
     if (!t)
         return ENOMEM;
-    memset(&t->task, 0, sizeof t->task);
+    conc_task_reset(&t->task);
     t->state = ASLEEP;
     t->token = t->counted_out = t->fresh = t->live = false;
     t->lock = NULL;
@@ -657,6 +662,7 @@ const struct conc_engine conc_engine_sim = {
     .checkpoint = conc_sim_point_taken,
     .now_ns = sim_now_ns,
     .blocking = sim_blocking,
+    .releases = true,
     .tasks = sim_tasks,
     .note = conc_schedule_note,
 };

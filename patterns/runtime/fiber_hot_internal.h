@@ -20,6 +20,15 @@
 /* --- queues --------------------------------------------------------------------------------------
  */
 
+/* Of a fiber that will soon run, or be made to: its link, the record's head, the stack's first
+ * line. */
+static inline void fiber_prefetch(const struct fiber *fiber)
+{
+    __builtin_prefetch(&fiber->next, 1);
+    __builtin_prefetch(&fiber->task, 1);
+    __builtin_prefetch((const char *)fiber - 64, 1);
+}
+
 static inline void queue_push(struct queue *queue, struct fiber *fiber)
 {
     fiber->next = NULL;
@@ -35,7 +44,9 @@ static inline struct fiber *queue_pop(struct queue *queue)
     if (!fiber)
         return NULL;
     queue->head = fiber->next;
-    if (!queue->head)
+    if (queue->head)
+        fiber_prefetch(queue->head);
+    else
         queue->tail = NULL;
     size_t len = atomic_load_explicit(&queue->len, memory_order_relaxed);
     atomic_store_explicit(&queue->len, len - 1, memory_order_relaxed);

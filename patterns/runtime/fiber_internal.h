@@ -47,14 +47,14 @@ enum { TOKEN = 1, TIMEOUT = 2, READY = 4, PARKED = 8 };
 struct fiber {
     struct conc_task task;
     struct conc_fiber_context context; /* while it does not run */
+    struct fiber *next;                /* in a queue or a free list */
     atomic_int state;
-    struct fiber *next; /* in a queue or a free list */
+    atomic_bool off;  /* has ended and left its stack */
+    atomic_bool live; /* started and not destroyed */
+    bool noticed;     /* the monitor's: named on stderr */
     struct conc_timer_node timer;
     char *stack;       /* fixed: the lowest address */
     size_t stack_size; /* fixed */
-    atomic_bool off;   /* has ended and left its stack */
-    atomic_bool live;  /* started and not destroyed */
-    bool noticed;      /* the monitor's: named on stderr */
     void *tsan;
     void *asan;
 };

@@ -335,7 +335,10 @@ void conc_fiber_finish_left(struct worker *w)
     int running = 0;
     if (w->left_because == ENDS) {
         __tsan_destroy_fiber(left->tsan);
-        atomic_store_explicit(&left->off, true, memory_order_release);
+        if (left->task.on_end)
+            conc_fiber_give_free(w, left); /* its owner has been told, and is done with it */
+        else
+            atomic_store_explicit(&left->off, true, memory_order_release);
     } else if (w->left_because == YIELDS) {
         push_local(w, left);
         backlog();

@@ -3,7 +3,7 @@
 /* The fibers themselves: cut from slabs of stacks (fiber_stack.h), never given back, used anew.
  * Each worker keeps some at hand. */
 
-#include "runtime/fiber_internal.h"
+#include "runtime/fiber_hot_internal.h"
 #include "runtime/fiber_stack.h"
 
 /* Stacks for eight million tasks: what is not used of the table costs no memory. */
@@ -56,6 +56,8 @@ struct fiber *conc_fiber_take_free(struct worker *w)
     if (fiber) {
         w->free = fiber->next;
         w->free_len--;
+        if (w->free)
+            fiber_prefetch(w->free);
         return fiber;
     }
     if (w)

@@ -38,19 +38,9 @@ static void enroll(struct conc_task *task, const char *name, const struct conc_s
     conc_lock_init(&task->end_lock);
 }
 
-/* What start needs to know, and does with it before the task runs. */
-struct order {
-    void (*fn)(void *);
-    void *arg;
-    const char *name;
-    const struct conc_site *site;
-    bool service;
-    void (*on_end)(struct conc_task *);
-    void *owner;
-    struct conc_task **handle; /* set before the task runs: fn may look at it */
-};
-
-static int start(const struct order *order)
+/* `handle` is set before the task runs, for fn may look at it; NULL: there is an owner. */
+static inline __attribute__((always_inline)) int start(
+    const struct conc_task_order *order, struct conc_task **handle, bool service)
 {
     if (!order->fn)
         return EINVAL;
@@ -63,9 +53,10 @@ static int start(const struct order *order)
     if (rc != 0)
         return rc;
     made->engine = engine;
+    made->body = order->body;
     made->fn = order->fn;
     made->arg = order->arg;
-    made->service = order->service;
+    made->service = service;
     made->on_end = order->on_end;
     made->owner = order->owner;
     enroll(made, order->name, order->site);
@@ -74,13 +65,13 @@ static int start(const struct order *order)
         conc_census_awake();
     }
     conc_trace(CONC_TRACE_START, made, NULL);
-    struct conc_task *before = order->handle ? *order->handle : NULL;
-    if (order->handle)
-        *order->handle = made;
+    struct conc_task *before = handle ? *handle : NULL;
+    if (handle)
+        *handle = made;
     rc = engine->start(made);
     if (rc != 0) {
-        if (order->handle)
-            *order->handle = before;
+        if (handle)
+            *handle = before;
         if (!engine->tasks) {
             conc_census_remove(made);
             conc_census_ends();
@@ -94,33 +85,32 @@ static int start(const struct order *order)
 int conc_task_start_at(struct conc_task **task, void (*fn)(void *), void *arg, const char *name,
     const struct conc_site *site)
 {
-    return task ? start(&(struct order){
-                      .fn = fn, .arg = arg, .name = name, .site = site, .handle = task})
-                : EINVAL;
+    if (!task)
+        return EINVAL;
+    return start(
+        &(struct conc_task_order){.fn = fn, .arg = arg, .name = name, .site = site}, task, false);
 }
 
-int conc_task_start_owned(void (*fn)(void *), void *arg, const char *name,
-    void (*on_end)(struct conc_task *task), void *owner, const struct conc_site *site)
+int conc_task_start_owned(const struct conc_task_order *order)
 {
-    return start(&(struct order){
-        .fn = fn, .arg = arg, .name = name, .site = site, .on_end = on_end, .owner = owner});
+    return start(order, NULL, false);
 }
 
 int conc_task_start_service(
     struct conc_task **task, void (*fn)(void *), void *arg, const struct conc_site *site)
 {
-    return start(&(struct order){.fn = fn,
-        .arg = arg,
-        .name = "conc service",
-        .site = site,
-        .service = true,
-        .handle = task});
+    return start(
+        &(struct conc_task_order){.fn = fn, .arg = arg, .name = "conc service", .site = site}, task,
+        true);
 }
 
 void conc_task_main(struct conc_task *task)
 {
     conc_trace(CONC_TRACE_BEGIN, task, NULL);
-    task->fn(task->arg);
+    if (task->body)
+        task->body(task);
+    else
+        task->fn(task->arg);
 }
 
 /* Tells whoever holds the handle. */

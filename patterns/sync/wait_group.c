@@ -72,14 +72,26 @@ void conc_wait_group_add_at(struct conc_wait_group *group, int64_t n, const stru
 
 static void task_ended(struct conc_task *task)
 {
-    add(task->owner, -1, task, CONC_HERE);
+    add(task->owner, -1, task->engine->releases ? NULL : task, CONC_HERE);
 }
 
 int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), void *arg,
     const char *name, const struct conc_site *site)
 {
+    return conc_wait_group_go_body(group, NULL, fn, arg, name, site);
+}
+
+int conc_wait_group_go_body(struct conc_wait_group *group, void (*body)(struct conc_task *),
+    void (*fn)(void *), void *arg, const char *name, const struct conc_site *site)
+{
     join_all(add(group, 1, NULL, site));
-    int rc = conc_task_start_owned(fn, arg, name, task_ended, group, site);
+    int rc = conc_task_start_owned(&(struct conc_task_order){.body = body,
+        .fn = fn,
+        .arg = arg,
+        .name = name,
+        .site = site,
+        .on_end = task_ended,
+        .owner = group});
     if (rc != 0)
         add(group, -1, NULL, site);
     return rc;

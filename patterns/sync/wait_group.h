@@ -26,7 +26,7 @@ struct conc_wait_group {
     struct conc_lock lock; /* guards the fields below */
     int64_t count;
     struct conc_wait_queue waiters;
-    struct conc_task *ended; /* tasks that have run and are to be joined */
+    struct conc_task *ended; /* have run and are to be joined, where the engine does not do it */
 };
 
 #define CONC_WAIT_GROUP_INIT                                                                       \
@@ -62,6 +62,11 @@ void conc_wait_group_add_at(struct conc_wait_group *group, int64_t n, const stru
     conc_wait_group_go_at((group), (fn), (arg), #fn, CONC_HERE)
 int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), void *arg,
     const char *name, const struct conc_site *site);
+
+/* For other groups built on this one: the task calls body(task) instead, which finds the group in
+ * task->owner, and fn and arg in task->fn and task->arg. Codes as above. */
+int conc_wait_group_go_body(struct conc_wait_group *group, void (*body)(struct conc_task *),
+    void (*fn)(void *), void *arg, const char *name, const struct conc_site *site);
 
 /*
  * int conc_wait_group_wait(struct conc_wait_group *group, struct conc_context *ctx)
