@@ -89,27 +89,10 @@ static __attribute__((noinline)) int recv_locked(
     return rc;
 }
 
-static __attribute__((noinline)) int send_contended(struct conc_chan *ch, const void *element,
-    struct conc_context *ctx, const struct conc_site *site)
+/* With the lock held, which is released. */
+static inline __attribute__((always_inline)) int send_quick(struct conc_chan *ch,
+    const void *element, struct conc_context *ctx, const struct conc_site *site)
 {
-    conc_lock_acquire(&ch->lock);
-    return send_locked(ch, element, ctx, site);
-}
-
-static __attribute__((noinline)) int recv_contended(
-    struct conc_chan *ch, void *element, struct conc_context *ctx, const struct conc_site *site)
-{
-    conc_lock_acquire(&ch->lock);
-    return recv_locked(ch, element, ctx, site);
-}
-
-int conc_chan_send_at(struct conc_chan *ch, const void *element, struct conc_context *ctx,
-    const struct conc_site *site)
-{
-    if (!ch || (!element && ch->size > 0))
-        return EINVAL;
-    if (!conc_lock_acquire_quick(&ch->lock))
-        return send_contended(ch, element, ctx, site);
     struct conc_wait_node *receiver = conc_wait_queue_head(&ch->receivers);
     if (!ch->quick || conc_chan_is_closed(ch) || (receiver && receiver->waiter))
         return send_locked(ch, element, ctx, site);
@@ -133,18 +116,33 @@ int conc_chan_send_at(struct conc_chan *ch, const void *element, struct conc_con
     return 0;
 }
 
+/* All of sim's go this way: acquire_quick is not for it. What happens nearly always happens to it,
+ * too. */
+static __attribute__((noinline)) int send_contended(struct conc_chan *ch, const void *element,
+    struct conc_context *ctx, const struct conc_site *site)
+{
+    conc_lock_acquire(&ch->lock);
+    return send_quick(ch, element, ctx, site);
+}
+
+int conc_chan_send_at(struct conc_chan *ch, const void *element, struct conc_context *ctx,
+    const struct conc_site *site)
+{
+    if (!ch || (!element && ch->size > 0))
+        return EINVAL;
+    if (!conc_lock_acquire_quick(&ch->lock))
+        return send_contended(ch, element, ctx, site);
+    return send_quick(ch, element, ctx, site);
+}
+
 int conc_chan_try_send(struct conc_chan *ch, const void *element)
 {
     return conc_chan_send_at(ch, element, NULL, NULL);
 }
 
-int conc_chan_recv_at(
+static inline __attribute__((always_inline)) int recv_quick(
     struct conc_chan *ch, void *element, struct conc_context *ctx, const struct conc_site *site)
 {
-    if (!ch)
-        return EINVAL;
-    if (!conc_lock_acquire_quick(&ch->lock))
-        return recv_contended(ch, element, ctx, site);
     struct conc_wait_node *sender = conc_wait_queue_head(&ch->senders);
     bool buffered = conc_chan_count(ch) > 0;
     if (!ch->quick || !element || (sender && sender->waiter))
@@ -172,6 +170,23 @@ int conc_chan_recv_at(
         return recv_locked(ch, element, ctx, site);
     conc_lock_release(&ch->lock);
     return 0;
+}
+
+static __attribute__((noinline)) int recv_contended(
+    struct conc_chan *ch, void *element, struct conc_context *ctx, const struct conc_site *site)
+{
+    conc_lock_acquire(&ch->lock);
+    return recv_quick(ch, element, ctx, site);
+}
+
+int conc_chan_recv_at(
+    struct conc_chan *ch, void *element, struct conc_context *ctx, const struct conc_site *site)
+{
+    if (!ch)
+        return EINVAL;
+    if (!conc_lock_acquire_quick(&ch->lock))
+        return recv_contended(ch, element, ctx, site);
+    return recv_quick(ch, element, ctx, site);
 }
 
 int conc_chan_try_recv(struct conc_chan *ch, void *element)
