@@ -128,10 +128,10 @@ static inline void conc_lock_acquire_unseen(struct conc_lock *lock)
         conc_lock_acquire_slow(lock);
 }
 
-/* Whether anybody holds it at this moment. */
+/* Whether anybody holds it at this moment. If not, what the holders before have written is seen. */
 static inline int conc_lock_is_held(struct conc_lock *lock)
 {
-    return atomic_load_explicit(&lock->held, memory_order_relaxed);
+    return atomic_load_explicit(&lock->held, memory_order_acquire);
 }
 
 static inline void conc_lock_release(struct conc_lock *lock)

@@ -11,6 +11,13 @@ enum { STOPPED, ARMED, GATHERED, CALLING, CALLED };
  * contexts, and each may still be stopped. Taken after the lock of a context. */
 static struct conc_lock afters_lock = CONC_LOCK_INIT;
 
+/* The error of a context that is done, else 0. */
+static int error_of(struct conc_context *ctx)
+{
+    int error = atomic_load_explicit(&ctx->error, memory_order_acquire);
+    return error == CONC_CONTEXT_ASK ? 0 : error;
+}
+
 /* --- life ---------------------------------------------------------------------------------------
  */
 
@@ -18,14 +25,12 @@ static struct conc_lock afters_lock = CONC_LOCK_INIT;
 static void attach(struct conc_context *ctx)
 {
     struct conc_context *parent = ctx->parent;
-    if (!parent)
-        return;
     conc_context_error(parent); /* a deadline that has passed counts */
     conc_lock_acquire(&parent->lock);
-    int error = atomic_load(&parent->error);
+    int error = error_of(parent);
     if (error != 0) {
         ctx->cause = parent->cause;
-        atomic_store(&ctx->error, error);
+        CONC_NOTE(&ctx->error, error, memory_order_release);
     }
     /* A child of a done parent is entered too: the parent must not be destroyed before it. */
     ctx->next_sibling = parent->children;
@@ -38,8 +43,6 @@ static void attach(struct conc_context *ctx)
 static void detach(struct conc_context *ctx)
 {
     struct conc_context *parent = ctx->parent;
-    if (!parent)
-        return;
     conc_lock_acquire(&parent->lock);
     *(ctx->prev_sibling ? &ctx->prev_sibling->next_sibling : &parent->children) = ctx->next_sibling;
     if (ctx->next_sibling)
@@ -47,18 +50,33 @@ static void detach(struct conc_context *ctx)
     conc_lock_release(&parent->lock);
 }
 
+/* Whether one load tells all. Before there is a task the engine is not known, which may be sim. */
+static bool quick_to_ask(const struct conc_context *ctx)
+{
+    return ctx->deadline_ns == CONC_FOREVER && conc_task_current_get() &&
+           !atomic_load_explicit(&conc_sim_on, memory_order_relaxed);
+}
+
 static void init(struct conc_context *ctx, struct conc_context *parent, int64_t deadline_ns,
     const void *key, void *value)
 {
     int64_t inherited = conc_context_deadline(parent);
-    *ctx = (struct conc_context){
-        .parent = parent,
-        .deadline_ns = inherited < deadline_ns ? inherited : deadline_ns,
-        .key = key,
-        .value = value,
-    };
+    deadline_ns = inherited < deadline_ns ? inherited : deadline_ns;
+    /* Field by field: for a whole record gcc takes rep stos, which is slow to start. */
+    ctx->parent = parent;
+    ctx->deadline_ns = deadline_ns;
+    ctx->key = key;
+    ctx->value = value;
+    ctx->cause = 0;
+    ctx->waiters = (struct conc_wait_queue){.tail = NULL};
+    ctx->afters = NULL;
+    ctx->children = NULL;
+    ctx->next_sibling = NULL;
+    ctx->prev_sibling = NULL;
+    atomic_init(&ctx->error, quick_to_ask(ctx) ? 0 : CONC_CONTEXT_ASK);
     conc_lock_init(&ctx->lock);
-    attach(ctx);
+    if (parent)
+        attach(ctx);
 }
 
 void conc_context_with_cancel(struct conc_context *ctx, struct conc_context *parent)
@@ -86,15 +104,21 @@ void conc_context_with_value(
 
 void conc_context_destroy(struct conc_context *ctx)
 {
-    conc_lock_acquire(&ctx->lock);
+    /* Nobody may come any more, but whoever ended it may still be on the way out. Looking is enough
+     * to learn that he has left, and is no locked instruction. */
+    conc_sim_point();
+    if (conc_lock_is_held(&ctx->lock)) {
+        conc_lock_acquire(&ctx->lock);
+        conc_lock_release(&ctx->lock);
+    }
     const char *left = ctx->children                         ? "children"
                        : conc_wait_queue_head(&ctx->waiters) ? "waiters"
                        : ctx->afters                         ? "after-callbacks"
                                                              : NULL;
-    conc_lock_release(&ctx->lock);
     if (left)
         conc_panic(CONC_HERE, "a context is destroyed that still has %s", left);
-    detach(ctx);
+    if (ctx->parent)
+        detach(ctx);
     conc_lock_destroy(&ctx->lock);
 }
 
@@ -117,22 +141,34 @@ static void unlink_after(struct conc_context_after *after)
         after->next->link = after->link;
 }
 
+/* What is to be done for those who wait for an end, once no lock is held. */
+struct ended {
+    struct conc_wait_node *waiters; /* claimed */
+    struct conc_wait_node **waiters_end;
+    struct conc_context_after *afters; /* under afters_lock: may be stopped meanwhile */
+    bool some_afters;
+};
+
 /* Ends one context, whose lock is held: claims its waiters, gathers its callbacks. */
-static void end_one(struct conc_context *ctx, int error, int cause,
-    struct conc_wait_node ***waiters, struct conc_context_after **afters)
+static void end_one(struct conc_context *ctx, int error, int cause, struct ended *ended)
 {
-    if (atomic_load(&ctx->error) != 0)
+    if (error_of(ctx) != 0)
         return;
     ctx->cause = cause;
-    atomic_store(&ctx->error, error);
-    **waiters = conc_wait_queue_claim_all(&ctx->waiters);
-    while (**waiters)
-        *waiters = &(**waiters)->next;
+    CONC_NOTE(&ctx->error, error, memory_order_release);
+    if (conc_wait_queue_head(&ctx->waiters)) {
+        *ended->waiters_end = conc_wait_queue_claim_all(&ctx->waiters);
+        while (*ended->waiters_end)
+            ended->waiters_end = &(*ended->waiters_end)->next;
+    }
+    if (!ctx->afters)
+        return;
+    ended->some_afters = true;
     conc_lock_acquire(&afters_lock);
     while (ctx->afters) {
         struct conc_context_after *after = ctx->afters;
         unlink_after(after);
-        link_after(afters, after);
+        link_after(&ended->afters, after);
         after->state = GATHERED;
     }
     conc_lock_release(&afters_lock);
@@ -169,27 +205,24 @@ static void call_gathered(struct conc_context_after **afters)
  */
 static void end_tree(struct conc_context *ctx, int error, int cause)
 {
-    struct conc_wait_node *waiters = NULL;
-    struct conc_wait_node **waiters_end = &waiters;
-    struct conc_context_after *afters = NULL;
+    struct ended ended = {.waiters_end = &ended.waiters};
     int64_t now_ns = 0; /* read when first needed */
 
     struct conc_context *at = ctx;
     conc_lock_acquire(&at->lock);
-    bool fresh = atomic_load(&at->error) == 0; /* not done before: neither is the tree below */
-    end_one(at, error, cause, &waiters_end, &afters);
+    bool fresh = error_of(at) == 0; /* not done before: neither is the tree below */
+    end_one(at, error, cause, &ended);
     struct conc_context *child = fresh ? at->children : NULL;
     for (;;) {
         if (child) {
             conc_lock_acquire(&child->lock);
-            fresh = atomic_load(&child->error) == 0;
+            fresh = error_of(child) == 0;
             /* A deadline that passed below came before this end, though nobody has noticed it yet;
              * those further down have deadlines no later, so it holds for all of them. */
             if (child->deadline_ns != CONC_FOREVER && now_ns == 0)
                 now_ns = conc_now_ns();
             bool passed = child->deadline_ns != CONC_FOREVER && child->deadline_ns <= now_ns;
-            end_one(child, passed ? ETIMEDOUT : error, passed ? ETIMEDOUT : cause, &waiters_end,
-                &afters);
+            end_one(child, passed ? ETIMEDOUT : error, passed ? ETIMEDOUT : cause, &ended);
             at = child;
             child = fresh ? at->children : NULL;
             continue;
@@ -203,8 +236,10 @@ static void end_tree(struct conc_context *ctx, int error, int cause)
         child = done->next_sibling;
         conc_lock_release(&done->lock);
     }
-    conc_wait_list_unpark(waiters);
-    call_gathered(&afters);
+    if (ended.waiters)
+        conc_wait_list_unpark(ended.waiters);
+    if (ended.some_afters)
+        call_gathered(&ended.afters);
 }
 
 void conc_context_cancel_cause(struct conc_context *ctx, int cause)
@@ -218,16 +253,19 @@ void conc_context_cancel(struct conc_context *ctx)
     conc_context_cancel_cause(ctx, ECANCELED);
 }
 
-int conc_context_error(struct conc_context *ctx)
+int conc_context_error_slow(struct conc_context *ctx)
 {
-    if (!ctx)
-        return 0;
-    int error = atomic_load_explicit(&ctx->error, memory_order_acquire);
 #if CONC_LOCK_PTHREAD
     /* Helgrind and DRD do not see that the load orders anything; the lock tells them. */
     conc_lock_acquire(&ctx->lock);
     conc_lock_release(&ctx->lock);
+#else
+    conc_sim_point(); /* a loop that asks until it is told to stop must let others run */
+    int ask = CONC_CONTEXT_ASK;
+    if (quick_to_ask(ctx) && atomic_compare_exchange_strong(&ctx->error, &ask, 0))
+        return 0; /* made before there was a task; from now on it is quick */
 #endif
+    int error = error_of(ctx);
     if (error != 0 || ctx->deadline_ns == CONC_FOREVER || conc_now_ns() < ctx->deadline_ns)
         return error;
     /* The deadline is that of the highest context which has it: the whole tree below is done. */
@@ -235,7 +273,7 @@ int conc_context_error(struct conc_context *ctx)
     while (top->parent && top->parent->deadline_ns == ctx->deadline_ns)
         top = top->parent;
     end_tree(top, ETIMEDOUT, ETIMEDOUT);
-    return atomic_load(&ctx->error);
+    return error_of(ctx);
 }
 
 int conc_context_cause(struct conc_context *ctx)
@@ -269,7 +307,7 @@ int conc_context_enlist(
     struct conc_context *ctx, struct conc_wait_node *node, struct conc_waiter *waiter)
 {
     conc_lock_acquire(&ctx->lock);
-    int error = atomic_load(&ctx->error);
+    int error = error_of(ctx);
     if (error == 0)
         conc_wait_queue_push(&ctx->waiters, node, waiter, CONC_CLAIM_CONTEXT, NULL);
     conc_lock_release(&ctx->lock);
@@ -317,15 +355,17 @@ int conc_context_after(
     }
     struct conc_context_after *at_once = NULL;
     conc_lock_acquire(&ctx->lock);
-    if (atomic_load(&ctx->error) == 0) {
+    if (error_of(ctx) == 0) {
         link_after(&ctx->afters, after);
         after->state = ARMED;
     } else {
         link_after(&at_once, after);
         after->state = GATHERED;
     }
+    bool now = after->state == GATHERED;
     conc_lock_release(&ctx->lock);
-    call_gathered(&at_once);
+    if (now)
+        call_gathered(&at_once);
     return 0;
 }
 

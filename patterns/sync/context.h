@@ -32,12 +32,17 @@
 
 struct conc_context_after;
 
+/* As the error of a context: it is not done, but to ask takes more than to load one word: there is
+ * a deadline, or sim wants its choice point. A loop that asks all the time costs one branch so. */
+enum { CONC_CONTEXT_ASK = -1 };
+
 struct conc_context {
     struct conc_context *parent; /* fixed; NULL at the root */
     int64_t deadline_ns;         /* fixed: the earliest on the way up, or CONC_FOREVER */
     const void *key;             /* fixed */
     void *value;                 /* fixed */
-    atomic_int error;            /* 0, then once ECANCELED or ETIMEDOUT; written under lock */
+    atomic_int error;            /* 0 or CONC_CONTEXT_ASK, then once ECANCELED or ETIMEDOUT; written
+                                    under lock, but for ASK to 0 */
     int cause;                   /* written before error, under lock */
     struct conc_lock lock;       /* guards what follows; taken from parent to child */
     struct conc_wait_queue waiters;
@@ -82,7 +87,7 @@ void conc_context_destroy(struct conc_context *ctx);
 /* 0 while the context is not done, then for ever ECANCELED (cancelled) or ETIMEDOUT (its deadline
  * has passed). NULL is never done. Never waits: one load, and a look at the clock where there is a
  * deadline. What was written before the cancel is visible after a result other than 0. */
-int conc_context_error(struct conc_context *ctx);
+static inline int conc_context_error(struct conc_context *ctx);
 
 /* Why it is done: the cause given to the first cancel above or at it, or ETIMEDOUT; 0 while it is
  * not done. */
@@ -135,6 +140,21 @@ int conc_context_after(
  * stay valid until it has returned). May be called again, with the same answer. Must be called
  * before the context is destroyed. */
 bool conc_context_after_stop(struct conc_context_after *after);
+
+/* For the function below: what takes more than the one load. */
+int conc_context_error_slow(struct conc_context *ctx);
+
+static inline int conc_context_error(struct conc_context *ctx)
+{
+    if (!ctx)
+        return 0;
+#if CONC_LOCK_PTHREAD
+    return conc_context_error_slow(ctx);
+#else
+    int error = atomic_load_explicit(&ctx->error, memory_order_acquire);
+    return __builtin_expect(error == CONC_CONTEXT_ASK, 0) ? conc_context_error_slow(ctx) : error;
+#endif
+}
 
 /* For the implementation of waits: puts a waiter's node into the context's queue, unless the
  * context is done: then its error. */
