@@ -86,8 +86,7 @@ static inline void conc_task_reset(struct conc_task *task)
 struct conc_engine {
     const char *name;
 
-    /* Makes room for a task of this engine: zeroed, with the engine's own part initialised. ENOMEM.
-     */
+    /* Makes room for a task of this engine, with the engine's own part initialised. ENOMEM. */
     int (*create)(struct conc_task **task);
 
     /* Begins to run conc_task_main(task), then conc_task_finish(task). EAGAIN or ENOMEM: nothing
@@ -95,7 +94,7 @@ struct conc_engine {
     int (*start)(struct conc_task *task);
 
     /* Called once after the task has ended: waits for the little that is left of it (the thread's
-     * exit), for the caller owns the memory afterwards. */
+     * exit), for the caller owns the memory afterwards. NULL: nothing is. */
     void (*reap)(struct conc_task *task);
 
     /* Frees what create made. */

@@ -30,17 +30,39 @@ int64_t conc_fiber_now_ns(void)
 /* --- ends and beginnings -------------------------------------------------------------------------
  */
 
-/* Ends the fiber on its own stack, so that whoever waits for its end can be the next to run. Nobody
- * may use the stack anew before `off` says that we have left it; fibers_reap waits for that. */
-static _Noreturn void fiber_end(struct fiber *fiber)
+/* Says that the fiber has ended. From here on it is not touched: its record may be another's. */
+static inline void tell_end(struct fiber *fiber)
 {
+    bool owned = fiber->task.on_end != NULL;
+    __tsan_release(fiber); /* to whoever uses the record next */
     atomic_store_explicit(&fiber->live, false, memory_order_relaxed);
     conc_task_finish(&fiber->task);
+    if (owned)
+        conc_fiber_give_free(conc_fiber_worker_get(), fiber);
+}
+
+/* Leaves for good the stack that runs, on which a fiber has ended. It is free from now on, but
+ * nobody takes it before the switch: it is the worker's. */
+static inline __attribute__((always_inline)) _Noreturn void leave_stack(
+    struct worker *w, struct stack *stack, void *tsan, struct fiber *to)
+{
+    w->left_tsan = tsan;
+    stack->next = w->stacks;
+    w->stacks = stack;
+    if (++w->stacks_len == FREE_STACKS)
+        conc_fiber_return_stacks(w);
+    switch_to(w, &w->left_context, NULL, to);
+    __builtin_unreachable();
+}
+
+/* Ends a fiber from anywhere on its stack. */
+static _Noreturn void fiber_end(struct fiber *fiber)
+{
+    struct stack *stack = fiber->stack;
+    void *tsan = fiber->tsan;
+    tell_end(fiber);
     struct worker *w = conc_fiber_worker_get();
-    w->left = fiber;
-    w->left_because = ENDS;
-    switch_away(w, fiber, pick(w), true);
-    abort();
+    leave_stack(w, stack, tsan, pick(w));
 }
 
 /* A fiber that calls pthread_exit: the unwinding of its stack comes here, and goes no further. */
@@ -53,14 +75,28 @@ static void leaves_by_pthread_exit(struct fiber **fiber)
     fiber_end(*fiber);
 }
 
-static void fiber_main(void *arg)
+/* Runs a fiber, and as many after it as come next and have not begun: on the same stack. */
+void conc_fiber_main(void *arg)
 {
     struct fiber *fiber __attribute__((cleanup(leaves_by_pthread_exit))) = arg;
+    struct stack *stack = fiber->stack;
     __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
     finish_switch();
-    __tsan_acquire(fiber);
-    conc_task_main(&fiber->task);
-    fiber_end(fiber);
+    for (;;) {
+        void *tsan = fiber->tsan;
+        __tsan_acquire(fiber);
+        conc_task_main(&fiber->task);
+        tell_end(fiber);
+        struct worker *w = conc_fiber_worker_get();
+        struct fiber *next = pick(w);
+        if (!next || next->context.sp)
+            leave_stack(w, stack, tsan, next);
+        fiber = next;
+        fiber->stack = stack;
+        set_current(w, fiber);
+        __tsan_switch_to_fiber(fiber->tsan, 0);
+        __tsan_destroy_fiber(tsan);
+    }
 }
 
 static int fibers_create(struct conc_task **task)
@@ -71,8 +107,8 @@ static int fibers_create(struct conc_task **task)
         return ENOMEM;
     __tsan_acquire(fiber);
     conc_task_reset(&fiber->task);
+    fiber->context.sp = NULL;
     atomic_store_explicit(&fiber->state, 0, memory_order_relaxed);
-    atomic_store_explicit(&fiber->off, false, memory_order_relaxed);
     fiber->noticed = false;
     fiber->timer.link = NULL;
     *task = &fiber->task;
@@ -82,39 +118,34 @@ static int fibers_create(struct conc_task **task)
 static int fibers_start(struct conc_task *task)
 {
     struct fiber *fiber = fiber_of(task);
-    conc_fiber_prepare(&fiber->context, fiber->stack, fiber, fiber_main, fiber);
+    struct worker *w = conc_fiber_worker_get();
     fiber->tsan = __tsan_create_fiber(0);
     atomic_store_explicit(&fiber->live, true, memory_order_relaxed);
     __tsan_release(fiber);
-    make_ready(conc_fiber_worker_get(), fiber);
+    if (w) {
+        push_local(w, fiber);
+        backlog();
+    } else {
+        conc_fiber_inject(fiber);
+    }
     conc_checkpoint(); /* who starts many for long is no exception */
     return 0;
 }
 
-/* Its end is told while it is still on its stack, for some nanoseconds. */
-static void fibers_reap(struct conc_task *task)
-{
-    struct fiber *fiber = fiber_of(task);
-    while (!atomic_load_explicit(&fiber->off, memory_order_acquire))
-        pause_core();
-}
-
 static void fibers_destroy(struct conc_task *task)
 {
-    struct fiber *fiber = fiber_of(task);
-    atomic_store_explicit(&fiber->live, false, memory_order_relaxed); /* one that never started */
-    conc_fiber_give_free(conc_fiber_worker_get(), fiber);
+    __tsan_release(fiber_of(task));
+    conc_fiber_give_free(conc_fiber_worker_get(), fiber_of(task));
 }
 
 static __attribute__((noreturn)) void fibers_exit(struct conc_task *self)
 {
     fiber_end(fiber_of(self));
-    abort();
 }
 
 void conc_fiber_leave(struct fiber *fiber)
 {
-    switch_away(conc_fiber_worker_get(), fiber, NULL, false);
+    switch_away(conc_fiber_worker_get(), fiber, NULL);
     abort();
 }
 
@@ -133,7 +164,7 @@ int conc_fiber_park(struct fiber *fiber, struct conc_lock *held, int64_t deadlin
     w->held = held;
     if (held)
         __tsan_release(held);
-    switch_away(w, fiber, pick(w), false);
+    switch_away(w, fiber, pick(w));
     __tsan_acquire(fiber);
     int bits = atomic_exchange(&fiber->state, 0);
     if (timed && !(bits & TIMEOUT)) {
@@ -162,7 +193,7 @@ static void fibers_park_sole(struct conc_task *self, struct conc_lock *held)
     struct worker *w = conc_fiber_worker_get();
     w->held = held;
     __tsan_release(held);
-    switch_away(w, fiber, pick(w), false);
+    switch_away(w, fiber, pick(w));
     __tsan_acquire(fiber);
 }
 
@@ -178,7 +209,7 @@ static void yield_to(struct worker *w, struct fiber *to)
 {
     w->left = w->current;
     w->left_because = YIELDS;
-    switch_away(w, w->current, to, false);
+    switch_away(w, w->current, to);
 }
 
 static void fibers_yield(void)
@@ -220,7 +251,8 @@ void conc_fibers_init(void)
 
 struct conc_task *conc_fibers_adopt_main(void)
 {
-    static struct fiber main_fiber;
+    static struct stack main_stack;
+    static struct fiber main_fiber = {.stack = &main_stack};
     main_fiber.task.engine = &conc_engine_fibers;
     main_fiber.tsan = __tsan_get_current_fiber();
     conc_fiber_adopt_thread(&main_fiber);
@@ -236,7 +268,6 @@ const struct conc_engine conc_engine_fibers = {
     .name = "fibers",
     .create = fibers_create,
     .start = fibers_start,
-    .reap = fibers_reap,
     .destroy = fibers_destroy,
     .exit = fibers_exit,
     .park = fibers_park,

@@ -20,15 +20,6 @@
 /* --- queues --------------------------------------------------------------------------------------
  */
 
-/* Of a fiber that will soon run, or be made to: its link, the record's head, the stack's first
- * line. */
-static inline void fiber_prefetch(const struct fiber *fiber)
-{
-    __builtin_prefetch(&fiber->next, 1);
-    __builtin_prefetch(&fiber->task, 1);
-    __builtin_prefetch((const char *)fiber - 64, 1);
-}
-
 static inline void queue_push(struct queue *queue, struct fiber *fiber)
 {
     fiber->next = NULL;
@@ -44,9 +35,7 @@ static inline struct fiber *queue_pop(struct queue *queue)
     if (!fiber)
         return NULL;
     queue->head = fiber->next;
-    if (queue->head)
-        fiber_prefetch(queue->head);
-    else
+    if (!queue->head)
         queue->tail = NULL;
     size_t len = atomic_load_explicit(&queue->len, memory_order_relaxed);
     atomic_store_explicit(&queue->len, len - 1, memory_order_relaxed);
@@ -143,6 +132,11 @@ static inline __attribute__((always_inline)) struct worker *finish_switch(void)
     struct worker *w = conc_fiber_worker_get();
     if (w->left)
         conc_fiber_finish_left(w);
+#if CONC_TSAN
+    if (w->left_tsan)
+        __tsan_destroy_fiber(w->left_tsan);
+    w->left_tsan = NULL;
+#endif
     struct conc_lock *held = w->held;
     if (held) {
         w->held = NULL;
@@ -181,26 +175,52 @@ static inline __attribute__((always_inline)) struct fiber *pick(struct worker *w
     return fiber;
 }
 
-/* Leaves `from` (its place is saved) for `to`, or for the scheduler where that is NULL. */
-static inline __attribute__((always_inline)) void switch_away(
-    struct worker *w, struct fiber *from, struct fiber *to, bool ends)
+/* Gives a fiber that begins a stack. */
+static inline void prepare(struct worker *w, struct fiber *fiber)
+{
+    struct stack *stack = w->stacks;
+    if (__builtin_expect(stack != NULL, 1)) {
+        w->stacks = stack->next;
+        w->stacks_len--;
+    } else {
+        stack = conc_fiber_new_stack();
+    }
+    fiber->stack = stack;
+    conc_fiber_prepare(&fiber->context, stack->bottom, stack, conc_fiber_main, fiber);
+}
+
+/* Says that this worker runs `to` from now on; NULL: its scheduler. */
+static inline void set_current(struct worker *w, struct fiber *to)
 {
     atomic_store_explicit(&w->current, to, memory_order_relaxed);
     conc_task_current_set(to ? &to->task : NULL);
-    int saved_errno = *w->errno_at;
-    if (ends)
-        __tsan_release(from); /* to whoever gets this stack next */
+}
+
+/* Leaves the stack that runs, whose place is saved in *from, for `to`, or for the scheduler where
+ * that is NULL. `from_asan`: NULL: nobody will come back. */
+static inline __attribute__((always_inline)) void switch_to(
+    struct worker *w, struct conc_fiber_context *from, void **from_asan, struct fiber *to)
+{
+    set_current(w, to);
     if (to) {
+        if (__builtin_expect(!to->context.sp, 0))
+            prepare(w, to);
         __tsan_switch_to_fiber(to->tsan, 0);
-        __sanitizer_start_switch_fiber(ends ? NULL : &from->asan, to->stack, to->stack_size);
-        conc_fiber_switch(&from->context, &to->context);
+        __sanitizer_start_switch_fiber(from_asan, to->stack->bottom, to->stack->size);
+        conc_fiber_switch(from, &to->context);
     } else {
         __tsan_switch_to_fiber(w->scheduler_tsan, 0);
-        __sanitizer_start_switch_fiber(
-            ends ? NULL : &from->asan, w->scheduler_bottom, w->scheduler_size);
-        conc_fiber_switch(&from->context, &w->scheduler);
+        __sanitizer_start_switch_fiber(from_asan, w->scheduler_bottom, w->scheduler_size);
+        conc_fiber_switch(from, &w->scheduler);
     }
-    /* Here again, perhaps on another thread. */
+}
+
+/* Leaves `from`, and is here again when it goes on, perhaps on another thread. */
+static inline __attribute__((always_inline)) void switch_away(
+    struct worker *w, struct fiber *from, struct fiber *to)
+{
+    int saved_errno = *w->errno_at;
+    switch_to(w, &from->context, &from->asan, to);
     __sanitizer_finish_switch_fiber(from->asan, NULL, NULL);
     *finish_switch()->errno_at = saved_errno;
 }

@@ -38,23 +38,28 @@
 /* Nothing below is for programs, and a call need not go through the table of the shared library. */
 #pragma GCC visibility push(hidden)
 
-enum { MAX_WORKERS = 256, IN_A_ROW = 3, FREE_FIBERS = 256 };
+enum { MAX_WORKERS = 256, IN_A_ROW = 3, FREE_FIBERS = 256, FREE_STACKS = 32 };
 
 /* Bits of a fiber's state. 0: it runs, or is about to park. Whoever replaces PARKED by something
  * else makes it ready. */
 enum { TOKEN = 1, TIMEOUT = 2, READY = 4, PARKED = 8 };
 
+/* At the top of the memory that it describes. */
+struct stack {
+    char *bottom; /* fixed: the lowest address */
+    size_t size;  /* fixed: from there to this record */
+    struct stack *next;
+};
+
 struct fiber {
-    struct conc_task task;
-    struct conc_fiber_context context; /* while it does not run */
+    _Alignas(64) struct conc_task task;
+    struct conc_fiber_context context; /* while it does not run; NULL: it has not begun */
+    struct stack *stack;               /* once it has begun */
     struct fiber *next;                /* in a queue or a free list */
     atomic_int state;
-    atomic_bool off;  /* has ended and left its stack */
-    atomic_bool live; /* started and not destroyed */
+    atomic_bool live; /* started and not ended */
     bool noticed;     /* the monitor's: named on stderr */
     struct conc_timer_node timer;
-    char *stack;       /* fixed: the lowest address */
-    size_t stack_size; /* fixed */
     void *tsan;
     void *asan;
 };
@@ -74,10 +79,14 @@ struct worker {
     int in_a_row;
     struct conc_lock *held; /* to be released after the switch; NULL: none */
     struct fiber *left;     /* what remains to be done for the fiber switched away from: */
-    enum { PARKS, YIELDS, ENDS } left_because;
-    struct fiber *free;
-    int free_len;
-    struct conc_fiber_context scheduler; /* while a fiber runs */
+    enum { PARKS, YIELDS } left_because;
+    struct fiber *fibers; /* free ones */
+    int fibers_len;
+    int stacks_len;
+    struct stack *stacks;                   /* free ones; of the first it may be about to leave */
+    struct conc_fiber_context left_context; /* of the last that ended: goes nowhere */
+    void *left_tsan;                        /* its TSan fiber, to be destroyed after the switch */
+    struct conc_fiber_context scheduler;    /* while a fiber runs */
     void *scheduler_tsan;
     void *scheduler_asan;
     const void *scheduler_bottom;
@@ -137,6 +146,9 @@ CONC_THREAD_LOCAL_DECLARE(struct worker *, conc_fiber_worker);
 /* Parks until a bit of the state is set; takes all that are, and returns them. */
 int conc_fiber_park(struct fiber *fiber, struct conc_lock *held, int64_t deadline_ns);
 
+/* Where a fiber begins: called with it as the argument, on its stack. */
+void conc_fiber_main(void *fiber);
+
 /* Leaves a fiber that nobody will wake, for the scheduler. */
 _Noreturn void conc_fiber_leave(struct fiber *fiber);
 
@@ -188,16 +200,20 @@ bool conc_fiber_timers_fire(struct worker *w);
 
 /* fiber_store.c */
 
-/* A fiber with a stack, used before or new; NULL: no memory. `w`: the caller's worker, or NULL. */
+/* A fiber, used before or new, for which there will be a stack; NULL: no memory. `w`: the caller's
+ * worker, or NULL. */
 struct fiber *conc_fiber_take_free(struct worker *w);
 void conc_fiber_give_free(struct worker *w, struct fiber *fiber);
+
+/* A stack, for a worker that has none at hand; and what one does that has too many. */
+struct stack *conc_fiber_new_stack(void);
+void conc_fiber_return_stacks(struct worker *w);
 
 /* For each live task that is no service: their number. `visit` may be NULL. */
 size_t conc_fiber_tasks(void (*visit)(const struct conc_task *task, void *arg), void *arg);
 
-/* The task below whose stack lies the guard that the address is in; NULL: it is in none.
- * Async-signal-safe. */
-const struct conc_task *conc_fiber_stack_hit(const void *address);
+/* Whether an address lies in the guard below a stack. Async-signal-safe. */
+bool conc_fiber_stack_hit(const void *address);
 
 /* fiber_overflow.c */
 

@@ -14,13 +14,14 @@
 static void fault(int signo, siginfo_t *info, void *context)
 {
     (void)context;
-    const struct conc_task *task = conc_fiber_stack_hit(info->si_addr);
-    if (task) {
+    const struct conc_task *task = conc_task_current_get();
+    if (conc_fiber_stack_hit(info->si_addr)) {
         static const char message[] =
             "conc: a task has overflowed its stack; CONC_STACK=KIB gives every task more\n";
         ssize_t ignored = write(STDERR_FILENO, message, sizeof message - 1);
         (void)ignored;
-        conc_census_print_task(task, STDERR_FILENO);
+        if (task)
+            conc_census_print_task(task, STDERR_FILENO);
     }
     signal(signo, SIG_DFL); /* the instruction faults again when we return */
 }

@@ -333,13 +333,7 @@ void conc_fiber_finish_left(struct worker *w)
     struct fiber *left = w->left;
     w->left = NULL;
     int running = 0;
-    if (w->left_because == ENDS) {
-        __tsan_destroy_fiber(left->tsan);
-        if (left->task.on_end)
-            conc_fiber_give_free(w, left); /* its owner has been told, and is done with it */
-        else
-            atomic_store_explicit(&left->off, true, memory_order_release);
-    } else if (w->left_because == YIELDS) {
+    if (w->left_because == YIELDS) {
         push_local(w, left);
         backlog();
     } else if (!atomic_compare_exchange_strong(&left->state, &running, PARKED)) {
@@ -350,11 +344,7 @@ void conc_fiber_finish_left(struct worker *w)
 /* Enters a fiber from the scheduler's own stack and returns when there is nothing to run. */
 static void run(struct worker *w, struct fiber *fiber)
 {
-    atomic_store_explicit(&w->current, fiber, memory_order_relaxed);
-    conc_task_current_set(&fiber->task);
-    __tsan_switch_to_fiber(fiber->tsan, 0);
-    __sanitizer_start_switch_fiber(&w->scheduler_asan, fiber->stack, fiber->stack_size);
-    conc_fiber_switch(&w->scheduler, &fiber->context);
+    switch_to(w, &w->scheduler, &w->scheduler_asan, fiber);
     __sanitizer_finish_switch_fiber(w->scheduler_asan, NULL, NULL);
     finish_switch();
 }
@@ -513,17 +503,16 @@ static void scheduler_main(void *arg)
 void conc_fiber_adopt_thread(struct fiber *fiber)
 {
     struct worker *w = new_worker();
-    struct fiber *scheduler = w ? conc_fiber_take_free(NULL) : NULL;
-    if (!scheduler) {
+    if (!w) {
         fputs("conc: no memory for a worker\n", stderr);
         abort();
     }
-    atomic_store(&scheduler->task.name, "conc scheduler");
-    w->scheduler_bottom = scheduler->stack;
-    w->scheduler_size = scheduler->stack_size;
+    struct stack *scheduler = conc_fiber_new_stack();
+    w->scheduler_bottom = scheduler->bottom;
+    w->scheduler_size = scheduler->size;
     w->scheduler_tsan = __tsan_create_fiber(0);
-    conc_fiber_prepare(&w->scheduler, scheduler->stack, scheduler, scheduler_main, w);
-    conc_fiber_own_stack(&fiber->stack, &fiber->stack_size);
+    conc_fiber_prepare(&w->scheduler, scheduler->bottom, scheduler, scheduler_main, w);
+    conc_fiber_own_stack(&fiber->stack->bottom, &fiber->stack->size);
     w->current = fiber;
     w->of_main = true;
     begin_worker(w);

@@ -71,6 +71,12 @@ char *conc_fiber_slab_map(void)
     return slab;
 }
 
+void conc_fiber_slab_unmap(char *slab)
+{
+    if (slab)
+        munmap(slab, conc_fiber_stack_size() * CONC_STACKS_A_SLAB);
+}
+
 void conc_fiber_guard(char *stack)
 {
     static atomic_bool no_markers;

@@ -28,6 +28,9 @@ enum { CONC_STACKS_A_SLAB = 64 };
  * slab + i * size, the guard at its low end included. */
 char *conc_fiber_slab_map(void);
 
+/* Gives back a slab that has not been used; NULL is allowed. */
+void conc_fiber_slab_unmap(char *slab);
+
 /* Makes the low end of a stack a guard. It costs as much as a page fault, and most runs of the sim
  * engine need five: so for each stack by itself. */
 void conc_fiber_guard(char *stack);

@@ -1,80 +1,83 @@
 /* SPDX-License-Identifier: MIT */
 
-/* The fibers themselves: cut from slabs of stacks (fiber_stack.h), never given back, used anew.
- * Each worker keeps some at hand. */
+/*
+ * The fibers and their stacks. Both come by the slab, as many of the one as of the other, are never
+ * given back, and are used anew. They are kept apart, for a fiber needs a stack only once it runs:
+ * a hundred tasks that are started and do not wait run on one stack, which is in the cache, and not
+ * on a hundred, which are not. Each worker keeps some of both at hand.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "runtime/fiber_hot_internal.h"
 #include "runtime/fiber_stack.h"
 
-/* Stacks for eight million tasks: what is not used of the table costs no memory. */
+/* For eight million tasks: what is not used of the table costs no memory. */
 enum { MAX_SLABS = 1 << 17 };
 
 static struct {
     struct conc_lock lock; /* guards the rest */
-    struct fiber *free;
-    char *slabs[MAX_SLABS]; /* read without the lock, below slab_len */
-    atomic_size_t slab_len;
+    struct fiber *fibers;  /* that are free */
+    struct stack *stacks;  /* the same */
+    size_t cut;            /* slabs whose stacks have been made */
+    atomic_size_t n;       /* slabs; what the table says of them is read without the lock */
+    struct {
+        char *stacks;
+        struct fiber *fibers;
+    } slabs[MAX_SLABS];
 } store = {.lock = CONC_LOCK_INIT};
 
-/* The record of fiber i of a slab: at the top of its stack, with the first frames below it in the
- * same page. Not at the same place in every page: stacks lie 64 KiB apart, and caches are so made
- * that of lines at such a distance only a dozen find room. */
-static struct fiber *fiber_at(char *slab, size_t i)
-{
-    enum { COLOURS = 24, LINE = 64 };
-    uintptr_t top = (uintptr_t)(slab + (i + 1) * conc_fiber_stack_size()) - i % COLOURS * LINE;
-    return (struct fiber *)((top - sizeof(struct fiber)) & ~(uintptr_t)(LINE - 1));
-}
-
-/* Cuts a new slab into fibers, whose records lie at the top of their stacks: a task that does
- * little costs one page. Under the lock, which is released meanwhile. False: no memory. */
+/* Under the lock, which is released meanwhile. False: no memory. */
 static bool add_slab(void)
 {
+    enum { SIZE = CONC_STACKS_A_SLAB * sizeof(struct fiber) };
     conc_lock_release(&store.lock);
-    char *slab = conc_fiber_slab_map();
-    if (slab)
-        conc_fiber_slab_prepare(slab);
+    char *stacks = conc_fiber_slab_map();
+    struct fiber *fibers = aligned_alloc(_Alignof(struct fiber), SIZE);
+    if (fibers)
+        memset(fibers, 0, SIZE);
     conc_lock_acquire(&store.lock);
-    size_t n = atomic_load(&store.slab_len);
-    if (!slab || n == MAX_SLABS)
+    size_t n = atomic_load(&store.n);
+    if (!stacks || !fibers || n == MAX_SLABS) {
+        conc_fiber_slab_unmap(stacks);
+        free(fibers);
         return false;
-    for (size_t i = CONC_STACKS_A_SLAB; i-- > 0;) {
-        struct fiber *fiber = fiber_at(slab, i);
-        fiber->stack = slab + i * conc_fiber_stack_size();
-        fiber->stack_size = (size_t)((char *)fiber - fiber->stack);
-        fiber->next = store.free;
-        store.free = fiber;
     }
-    store.slabs[n] = slab;
-    atomic_store(&store.slab_len, n + 1);
+    for (size_t i = CONC_STACKS_A_SLAB; i-- > 0;) {
+        fibers[i].next = store.fibers;
+        store.fibers = &fibers[i];
+    }
+    store.slabs[n].stacks = stacks;
+    store.slabs[n].fibers = fibers;
+    atomic_store(&store.n, n + 1);
     return true;
 }
 
 struct fiber *conc_fiber_take_free(struct worker *w)
 {
-    struct fiber *fiber = w ? w->free : NULL;
-    if (fiber) {
-        w->free = fiber->next;
-        w->free_len--;
-        if (w->free)
-            fiber_prefetch(w->free);
+    struct fiber *fiber = w ? w->fibers : NULL;
+    if (__builtin_expect(fiber != NULL, 1)) {
+        w->fibers = fiber->next;
+        w->fibers_len--;
         return fiber;
     }
     if (w)
         conc_fiber_monitor_begin();
     conc_lock_acquire(&store.lock);
-    while (!store.free)
+    while (!store.fibers)
         if (!add_slab())
             break;
-    fiber = store.free;
+    fiber = store.fibers;
     if (fiber)
-        store.free = fiber->next;
-    for (int i = 0; w && fiber && store.free && i < FREE_FIBERS / 4; i++) {
-        struct fiber *more = store.free;
-        store.free = more->next;
-        more->next = w->free;
-        w->free = more;
-        w->free_len++;
+        store.fibers = fiber->next;
+    for (int i = 0; w && store.fibers && i < FREE_FIBERS / 4; i++) {
+        struct fiber *more = store.fibers;
+        store.fibers = more->next;
+        more->next = w->fibers;
+        w->fibers = more;
+        w->fibers_len++;
     }
     conc_lock_release(&store.lock);
     return fiber;
@@ -82,47 +85,113 @@ struct fiber *conc_fiber_take_free(struct worker *w)
 
 void conc_fiber_give_free(struct worker *w, struct fiber *fiber)
 {
-    if (w && w->free_len < FREE_FIBERS) {
-        fiber->next = w->free;
-        w->free = fiber;
-        w->free_len++;
+    if (__builtin_expect(w && w->fibers_len < FREE_FIBERS, 1)) {
+        fiber->next = w->fibers;
+        w->fibers = fiber;
+        w->fibers_len++;
         return;
     }
     conc_lock_acquire(&store.lock);
-    fiber->next = store.free;
-    store.free = fiber;
+    fiber->next = store.fibers;
+    store.fibers = fiber;
     for (int i = 0; w && i < FREE_FIBERS / 2; i++) {
-        struct fiber *more = w->free;
-        w->free = more->next;
-        w->free_len--;
-        more->next = store.free;
-        store.free = more;
+        struct fiber *more = w->fibers;
+        w->fibers = more->next;
+        w->fibers_len--;
+        more->next = store.fibers;
+        store.fibers = more;
     }
     conc_lock_release(&store.lock);
 }
 
-const struct conc_task *conc_fiber_stack_hit(const void *address)
+/* The record of stack i of a slab: at its top, with the first frames below it in the same page. Not
+ * at the same place in every page: stacks lie 64 KiB apart, and caches are so made that of lines at
+ * such a distance only a dozen find room. */
+static struct stack *stack_at(char *slab, size_t i)
+{
+    enum { COLOURS = 24, LINE = 64 };
+    uintptr_t top = (uintptr_t)(slab + (i + 1) * conc_fiber_stack_size()) - i % COLOURS * LINE;
+    return (struct stack *)((top - sizeof(struct stack)) & ~(uintptr_t)(LINE - 1));
+}
+
+/* Makes the stacks of a slab: a list of them. */
+static struct stack *cut_slab(char *slab)
+{
+    struct stack *list = NULL;
+    conc_fiber_slab_prepare(slab);
+    for (size_t i = CONC_STACKS_A_SLAB; i-- > 0;) {
+        struct stack *stack = stack_at(slab, i);
+        stack->bottom = slab + i * conc_fiber_stack_size();
+        stack->size = (size_t)((char *)stack - stack->bottom);
+        stack->next = list;
+        list = stack;
+    }
+    return list;
+}
+
+struct stack *conc_fiber_new_stack(void)
+{
+    conc_lock_acquire(&store.lock);
+    while (!store.stacks) {
+        /* There are as many stacks as fibers, but the workers may have some at hand. */
+        if (store.cut == atomic_load(&store.n) && !add_slab()) {
+            fputs("conc: no memory for the stack of a task\n", stderr);
+            abort();
+        }
+        char *slab = store.slabs[store.cut++].stacks;
+        conc_lock_release(&store.lock);
+        struct stack *list = cut_slab(slab);
+        struct stack *last = list;
+        while (last->next)
+            last = last->next;
+        conc_lock_acquire(&store.lock);
+        last->next = store.stacks;
+        store.stacks = list;
+    }
+    struct stack *stack = store.stacks;
+    store.stacks = stack->next;
+    conc_lock_release(&store.lock);
+    return stack;
+}
+
+/* The first of the worker's stacks stays: it may still be in use. */
+void conc_fiber_return_stacks(struct worker *w)
+{
+    struct stack *first = w->stacks;
+    struct stack *from = first->next;
+    struct stack *last = from;
+    for (int i = 1; i < FREE_STACKS / 2; i++)
+        last = last->next;
+    first->next = last->next;
+    w->stacks_len -= FREE_STACKS / 2;
+    conc_lock_acquire(&store.lock);
+    last->next = store.stacks;
+    store.stacks = from;
+    conc_lock_release(&store.lock);
+}
+
+bool conc_fiber_stack_hit(const void *address)
 {
     size_t place;
-    size_t slabs = atomic_load(&store.slab_len);
-    for (size_t i = 0; i < slabs; i++)
-        if (conc_fiber_in_guard(store.slabs[i], address, &place))
-            return &fiber_at(store.slabs[i], place)->task;
-    return NULL;
+    size_t n = atomic_load(&store.n);
+    for (size_t i = 0; i < n; i++)
+        if (conc_fiber_in_guard(store.slabs[i].stacks, address, &place))
+            return true;
+    return false;
 }
 
 size_t conc_fiber_tasks(void (*visit)(const struct conc_task *task, void *arg), void *arg)
 {
-    size_t n = 0;
-    size_t slabs = atomic_load(&store.slab_len);
-    for (size_t i = 0; i < slabs * CONC_STACKS_A_SLAB; i++) {
+    size_t count = 0;
+    size_t n = atomic_load(&store.n);
+    for (size_t i = 0; i < n * CONC_STACKS_A_SLAB; i++) {
         const struct fiber *fiber =
-            fiber_at(store.slabs[i / CONC_STACKS_A_SLAB], i % CONC_STACKS_A_SLAB);
+            &store.slabs[i / CONC_STACKS_A_SLAB].fibers[i % CONC_STACKS_A_SLAB];
         if (!atomic_load_explicit(&fiber->live, memory_order_relaxed) || fiber->task.service)
             continue;
-        n++;
+        count++;
         if (visit)
             visit(&fiber->task, arg);
     }
-    return n;
+    return count;
 }

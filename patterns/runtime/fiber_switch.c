@@ -14,8 +14,7 @@ __asm__(".text\n"
         "    popq %rdi\n"
         "    popq %rax\n"
         "    xorl %ebp, %ebp\n" /* the end of the chain of frames */
-        "    callq *%rax\n"
-        "    ud2\n"
+        "    jmpq *%rax\n" /* no call: what the processor predicts of returns stays as it was */
         "    .cfi_endproc\n"
         ".size conc_fiber_begin,.-conc_fiber_begin\n");
 
@@ -26,8 +25,9 @@ void conc_fiber_prepare(
 {
     (void)bottom;
     uintptr_t *sp = top;
-    *--sp = 0; /* top is aligned to 16: so is the stack at the call, */
-    *--sp = 0; /* when the three below are popped */
+    *--sp = 0;
+    *--sp = 0; /* top is aligned to 16: so is the stack here, as it is before a call, */
+    *--sp = 0; /* which would have pushed where to return to */
     *--sp = (uintptr_t)entry;
     *--sp = (uintptr_t)arg;
     *--sp = (uintptr_t)conc_fiber_begin;

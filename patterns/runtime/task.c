@@ -141,7 +141,8 @@ void conc_task_finish(struct conc_task *task)
 void conc_task_release(struct conc_task *task)
 {
     const struct conc_engine *engine = task->engine;
-    engine->reap(task);
+    if (engine->reap)
+        engine->reap(task);
     conc_lock_destroy(&task->end_lock);
     engine->destroy(task);
 }
