@@ -348,6 +348,27 @@ static int after_timers(void *unused)
     return 0;
 }
 
+static void nap_often(void *unused)
+{
+    (void)unused;
+    for (int i = 0; i < 5000; i++)
+        must(conc_sleep(1 + i % 400, NULL));
+}
+
+/* Nor can many that came and went all at once, on several workers. */
+static int after_many_naps(void *unused)
+{
+    (void)unused;
+    struct conc_wait_group nappers = CONC_WAIT_GROUP_INIT;
+    make_chans();
+    for (int i = 0; i < 3; i++)
+        must(conc_wait_group_go(&nappers, nap_often, NULL));
+    must(conc_wait_group_wait(&nappers, NULL));
+    conc_wait_group_destroy(&nappers);
+    conc_chan_recv(chan, NULL, NULL);
+    return 0;
+}
+
 /* A context without a deadline wakes nobody by itself. */
 static int with_a_context(void *unused)
 {
@@ -369,6 +390,10 @@ START_TEST(nothing_left_to_wake)
     ck_assert_ptr_null(strstr(child.err, "service")); /* the runtime's own are not listed */
     run(with_a_context, EXIT_DEADLOCK);
     expect(DEADLOCK);
+    for (int i = 0; i < 5; i++) {
+        run(after_many_naps, EXIT_DEADLOCK);
+        expect(DEADLOCK);
+    }
 }
 END_TEST
 

@@ -137,13 +137,37 @@ START_TEST(repeats)
 }
 END_TEST
 
+/* Never asleep, and more choice points than the clock stands still for. */
+static int busy(void)
+{
+    struct party party = {.sum = 0};
+    struct conc_wait_group group = CONC_WAIT_GROUP_INIT;
+    conc_mutex_init(&party.mutex);
+    if (conc_chan_create(&party.in, sizeof(int), 0, NULL) != 0 ||
+        conc_chan_create(&party.out, sizeof(int), 1000, NULL) != 0)
+        return 1;
+    for (int i = 0; i < 3; i++)
+        conc_wait_group_go(&group, member, &party);
+    for (int i = 0; i < 150; i++)
+        conc_chan_send(party.in, &(int){0}, NULL);
+    conc_chan_close(party.in);
+    conc_wait_group_wait(&group, NULL);
+    printf(" %lld\n", (long long)conc_now_ns());
+    conc_wait_group_destroy(&group);
+    conc_mutex_destroy(&party.mutex);
+    conc_chan_destroy(party.in);
+    conc_chan_destroy(party.out);
+    return 0;
+}
+
 /* Looking on changes nothing. */
 START_TEST(trace_and_log_change_nothing)
 {
     char path[80];
     struct unit_child child[3];
     struct schedule schedule = {.program = many_choices};
-    for (schedule.number = 0; schedule.number < 20; schedule.number++) {
+    for (schedule.number = 0; schedule.number < 30; schedule.number++) {
+        schedule.program = schedule.number < 20 ? many_choices : busy;
         schedule.log = schedule.trace = NULL;
         unit_child_run(&child[0], on_schedule, &schedule, NULL);
         schedule.log = in_directory("log", path, sizeof path);
@@ -177,6 +201,40 @@ START_TEST(differ)
     }
     ck_assert_int_ge(different[0], SCHEDULES / 2 * 8 / 10);
     ck_assert_int_ge(different[1], SCHEDULES / 2 * 4 / 10);
+}
+END_TEST
+
+/* Main's own draws differ from schedule to schedule, as those of any task. */
+static int main_draws(void)
+{
+    struct conc_chan *ch;
+    int value = 1;
+    if (conc_chan_create(&ch, sizeof value, 100, NULL) != 0)
+        return 1;
+    for (int i = 0; i < 4; i++) {
+        size_t chosen;
+        struct conc_select_case cases[] = {CONC_SEND(ch, &value), CONC_SEND(ch, &value)};
+        conc_select(cases, 2, &chosen, NULL);
+        printf("%zu", chosen);
+    }
+    conc_chan_destroy(ch);
+    return 0;
+}
+
+START_TEST(main_draws_too)
+{
+    struct unit_child child;
+    char first[8] = "";
+    int others = 0;
+    for (uint64_t number = 0; number < 40; number++) {
+        unit_child_run(
+            &child, on_schedule, &(struct schedule){.number = number, .program = main_draws}, NULL);
+        ck_assert_int_eq(child.exit_code, 0);
+        if (number == 0)
+            snprintf(first, sizeof first, "%.7s", child.out);
+        others += strcmp(first, child.out) != 0;
+    }
+    ck_assert_int_gt(others, 20);
 }
 END_TEST
 
@@ -264,6 +322,64 @@ START_TEST(descriptors)
     for (uint64_t number = 0; number < 10; number++) {
         unit_child_run(
             &child, on_schedule, &(struct schedule){.number = number, .program = pipes}, NULL);
+        ck_assert_int_eq(child.exit_code, 0);
+    }
+}
+END_TEST
+
+/* Two wait for one byte, and a second descriptor becomes ready when one of them has taken it. */
+static int first_pipe[2];
+static int second_pipe[2];
+
+static void read_if_there(void *arg)
+{
+    (void)arg;
+    char byte;
+    struct pollfd look = {.fd = first_pipe[0], .events = POLLIN};
+    if (conc_fd_wait(first_pipe[0], POLLIN, NULL) != 0)
+        abort();
+    if (poll(&look, 1, 0) == 1 &&
+        (read(first_pipe[0], &byte, 1) != 1 || write(second_pipe[1], "y", 1) != 1))
+        abort();
+}
+
+static void read_second(void *arg)
+{
+    (void)arg;
+    if (conc_fd_wait(second_pipe[0], POLLIN, NULL) != 0)
+        abort();
+}
+
+static void write_first(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 3; i++)
+        conc_yield();
+    if (write(first_pipe[1], "x", 1) != 1)
+        abort();
+}
+
+/* A wait without a deadline never says that there was one. */
+static int one_byte_for_two(void)
+{
+    struct conc_wait_group group = CONC_WAIT_GROUP_INIT;
+    if (pipe(first_pipe) != 0 || pipe(second_pipe) != 0)
+        return 1;
+    conc_wait_group_go(&group, read_if_there, NULL);
+    conc_wait_group_go(&group, read_if_there, NULL);
+    conc_wait_group_go(&group, read_second, NULL);
+    conc_wait_group_go(&group, write_first, NULL);
+    conc_wait_group_wait(&group, NULL);
+    conc_wait_group_destroy(&group);
+    return 0;
+}
+
+START_TEST(ready_stays_ready)
+{
+    struct unit_child child;
+    for (uint64_t number = 0; number < 100; number++) {
+        unit_child_run(&child, on_schedule,
+            &(struct schedule){.number = number, .program = one_byte_for_two}, NULL);
         ck_assert_int_eq(child.exit_code, 0);
     }
 }
@@ -362,7 +478,7 @@ int main(void)
     if (!mkdtemp(directory))
         return 1;
     int rc = unit_main("sim", repeats, trace_and_log_change_nothing, differ, time_is_virtual,
-        descriptors, finds_a_lost_wake_up, refuses);
+        descriptors, main_draws_too, ready_stays_ready, finds_a_lost_wake_up, refuses);
     rmdir(directory);
     return rc;
 }

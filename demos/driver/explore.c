@@ -50,7 +50,7 @@ static void on_signal(int number)
 {
     interrupted = number;
     if (child_pid > 0)
-        kill((pid_t)child_pid, SIGKILL);
+        kill(-(pid_t)child_pid, SIGKILL); /* its whole group */
 }
 
 /* ------------------------------------------------------------------ one run */
@@ -102,6 +102,7 @@ static int run(const struct explored *e, uint64_t seed, bool logged, struct outc
         fprintf(stderr, "explore: fork: %s\n", strerror(errno));
         return FAILED;
     }
+    setpgid(child, child); /* as the child does: whoever comes first */
     child_pid = child;
     while (waitpid(child, &outcome->status, 0) < 0)
         if (errno != EINTR)
@@ -229,6 +230,8 @@ static int note_failure(
     empty(e->log);
     if (run(e, seed, true, &again) != DONE)
         return FAILED;
+    if (interrupted)
+        again = *outcome; /* killed by us: nothing is known */
     f->repeats &= again.status == outcome->status && again.result == outcome->result;
     char *log = text_of(e->log);
     size_t turns = log ? lines_of(log) : 0;
@@ -288,7 +291,7 @@ static int explore(struct explored *e)
             return FAILED;
         if (interrupted)
             break;
-        if (WIFEXITED(outcome.status) &&
+        if (done == 0 && WIFEXITED(outcome.status) &&
             (WEXITSTATUS(outcome.status) == BAD_USAGE || WEXITSTATUS(outcome.status) == 127)) {
             char *text = text_of(e->err);
             fprintf(stderr, "%s", text ? text : "");

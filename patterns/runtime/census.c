@@ -146,8 +146,7 @@ static void print_task(const struct conc_task *task, int64_t now_ns, int fd)
             put_site(&text, site);
         }
         int64_t since = atomic_load_explicit(&task->wait_since, memory_order_relaxed);
-        int64_t ns = since ? now_ns - since : 0;
-        uint64_t tenths = ns > 0 ? (uint64_t)ns / 100000000 : 0;
+        uint64_t tenths = since && now_ns > since ? (uint64_t)(now_ns - since) / 100000000 : 0;
         put(&text, ", for ");
         put_number(&text, tenths / 10, 10);
         put(&text, ".");
@@ -313,7 +312,7 @@ static size_t left_behind(void)
 
 void conc_census_check_leaks(void)
 {
-    /* A task tells its owner of its end before it has left the census: it may be on its way out. */
+    /* A task that is about to end is given a moment to do so. */
     static const struct conc_wait_info info = {"for tasks to end", NULL, NULL};
     int others = conc_task_current_get() ? 1 : 0;
     for (int i = 0; i < 200 && left_behind() > 0 && atomic_load(&awake) > others; i++) {

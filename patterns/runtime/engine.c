@@ -7,6 +7,7 @@
 
 #include "runtime/clock.h"
 #include "runtime/engine.h"
+#include "runtime/sim.h"
 #include "runtime/trace.h"
 
 static const struct conc_engine *const engines[] = {
@@ -70,7 +71,10 @@ const char *conc_engine_names(void)
 
 int64_t conc_now_ns(void)
 {
-    return conc_engine()->now_ns();
+    const struct conc_engine *engine = conc_engine();
+    if (engine == &conc_engine_sim)
+        conc_sim_looked();
+    return engine->now_ns();
 }
 
 void conc_yield(void)

@@ -56,14 +56,14 @@ struct conc_task {
     _Atomic(const char *) wait_what; /* NULL: awake */
     _Atomic(const void *) wait_object;
     _Atomic(const struct conc_site *) wait_site;
+    _Atomic(int64_t) wait_since; /* 0: not known */
 
-    struct conc_task *joiner;  /* under end_lock */
     struct conc_lock end_lock; /* guards joiner and ended */
     bool ended;                /* under end_lock */
     bool service;              /* fixed: belongs to the runtime, no leak, not listed */
     bool is_main;              /* fixed: began on the process's first thread */
 
-    _Atomic(int64_t) wait_since;  /* as wait_what */
+    struct conc_task *joiner;     /* under end_lock */
     struct conc_task *next_ended; /* the owner's, once on_end has been called */
     char own_name[32];            /* the task's, until it has a name of its own */
 
@@ -78,7 +78,6 @@ static inline void conc_task_reset(struct conc_task *task)
     task->cleanups = NULL;
     task->random = 0;
     atomic_store_explicit(&task->wait_what, NULL, memory_order_relaxed);
-    task->joiner = NULL;
     task->ended = false;
     task->is_main = false;
 }

@@ -120,7 +120,7 @@ static int fibers_start(struct conc_task *task)
     struct fiber *fiber = fiber_of(task);
     struct worker *w = conc_fiber_worker_get();
     fiber->tsan = __tsan_create_fiber(0);
-    atomic_store_explicit(&fiber->live, true, memory_order_relaxed);
+    atomic_store_explicit(&fiber->live, true, memory_order_release);
     __tsan_release(fiber);
     if (w) {
         push_local(w, fiber);
@@ -152,6 +152,13 @@ void conc_fiber_leave(struct fiber *fiber)
 /* --- waiting -------------------------------------------------------------------------------------
  */
 
+/* For the reports alone: a look at the clock would cost more than the rest of a park. */
+static inline void note_since(struct fiber *fiber)
+{
+    int64_t now = atomic_load_explicit(&conc_fibers.coarse_ns, memory_order_relaxed);
+    atomic_store_explicit(&fiber->task.wait_since, now, memory_order_relaxed);
+}
+
 /* Parks until a bit of the state is set; takes all that are, and returns them. */
 int conc_fiber_park(struct fiber *fiber, struct conc_lock *held, int64_t deadline_ns)
 {
@@ -159,6 +166,7 @@ int conc_fiber_park(struct fiber *fiber, struct conc_lock *held, int64_t deadlin
     bool timed = deadline_ns != CONC_FOREVER;
     if (timed)
         conc_fiber_timer_insert(fiber, deadline_ns);
+    note_since(fiber);
     w->left = fiber;
     w->left_because = PARKS;
     w->held = held;
@@ -191,6 +199,7 @@ static void fibers_park_sole(struct conc_task *self, struct conc_lock *held)
 {
     struct fiber *fiber = fiber_of(self);
     struct worker *w = conc_fiber_worker_get();
+    note_since(fiber);
     w->held = held;
     __tsan_release(held);
     switch_away(w, fiber, pick(w));

@@ -124,8 +124,7 @@ static void log_turn(const struct sim_task *next, bool ends)
 static struct sim_task *choose(void)
 {
     struct sim_task *best = NULL;
-    /* Those that run for so long may be waiting, by looking again and again, for one below them. */
-    if (conc_schedule_by_priority() && s.busy <= BUSY) {
+    if (conc_schedule_by_priority()) {
         for (size_t i = 0; i < s.len; i++)
             if (can_run(s.ready[i]) && (!best || s.ready[i]->priority > best->priority))
                 best = s.ready[i];
@@ -188,8 +187,10 @@ static void admit(struct sim_task *t)
 /* Not before the first choice: a program may still set its seed. */
 static void begin_first(struct sim_task *self)
 {
-    if (conc_schedule_begin())
-        self->priority = conc_schedule_priority();
+    if (!conc_schedule_begin())
+        return;
+    self->priority = conc_schedule_priority();
+    self->task.random = conc_schedule_task_seed();
 }
 
 static void take_woken(void)
@@ -249,9 +250,10 @@ static void poll_descriptors(int timeout_ms)
             eventfd_read(s.wake_fd, &ignored);
         i = 1;
         for (struct sim_task *t = s.polling; t; t = t->older, i++) {
+            if (!fds[i].revents || t->state != ASLEEP)
+                continue; /* what one that can run was told stays as it is */
             t->fd->revents = fds[i].revents;
-            if (fds[i].revents && t->state == ASLEEP)
-                make_ready(t);
+            make_ready(t);
         }
     }
     if (fds != few)
@@ -304,10 +306,12 @@ static void finish_switch(void)
         return;
     s.ending = NULL;
     __tsan_destroy_fiber(ended->tsan);
-    if (ended->task.on_end)
-        sim_destroy(&ended->task); /* its owner has been told, and is done with it */
-    else
+    if (ended->task.on_end) { /* its owner has been told, and is done with it */
+        conc_lock_destroy(&ended->task.end_lock);
+        sim_destroy(&ended->task);
+    } else {
         atomic_store_explicit(&ended->off, true, memory_order_release);
+    }
 }
 
 /* Not inlined: what it does to the stack is nobody else's business. */
@@ -329,9 +333,19 @@ static __attribute__((noinline)) void switch_to(struct sim_task *next, bool ends
     errno = saved_errno;
 }
 
+/* A task that calls pthread_exit: the unwinding of its stack comes here, and goes no further. */
+static void leaves_by_pthread_exit(struct sim_task **self)
+{
+    const struct conc_task *task = &(*self)->task;
+    if (task->cleanups)
+        conc_panic(task->started, "task %llu was ended by pthread_exit; use conc_task_exit",
+            (unsigned long long)task->id);
+    conc_engine_sim.exit(&(*self)->task);
+}
+
 static void fiber_main(void *arg)
 {
-    struct sim_task *self = arg;
+    struct sim_task *self __attribute__((cleanup(leaves_by_pthread_exit))) = arg;
     __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
     finish_switch();
     conc_task_main(&self->task);
@@ -374,16 +388,16 @@ static void turn(void)
     begin_first(self);
     work_a_little();
     self->priority = conc_schedule_step(self->priority);
+    if (s.busy % BUSY == 0) /* it may be waiting, by looking again and again, for one below it */
+        self->priority = conc_schedule_lowest();
     struct sim_task *next = next_to_run();
     if (next == self)
         return;
-    s.deciding = true; /* the trace takes locks */
-    conc_trace(CONC_TRACE_BLOCK, &self->task, &info);
-    s.deciding = false;
+    if (self->live) /* else its end is in the trace already */
+        conc_trace(CONC_TRACE_BLOCK, &self->task, &info);
     switch_to(next, false);
-    s.deciding = true;
-    conc_trace(CONC_TRACE_RUN, &self->task, NULL);
-    s.deciding = false;
+    if (self->live)
+        conc_trace(CONC_TRACE_RUN, &self->task, NULL);
 }
 
 void conc_sim_point_taken(void)
@@ -429,6 +443,7 @@ static void sleep_until_woken(struct sim_task *self, int64_t deadline_ns)
     if (deadline_ns != CONC_FOREVER)
         conc_timer_heap_insert(&s.timers, &self->timer, deadline_ns);
     make_unready(self);
+    CONC_NOTE(&self->task.wait_since, s.now_ns, memory_order_relaxed);
     self->counted_out = deadline_ns == CONC_FOREVER && !self->fd;
     if (self->counted_out)
         (void)conc_census_asleep();
@@ -439,7 +454,6 @@ static void sleep_until_woken(struct sim_task *self, int64_t deadline_ns)
 static int sim_park(struct conc_task *task, struct conc_lock *held, int64_t deadline_ns)
 {
     struct sim_task *self = sim_task(task);
-    CONC_NOTE(&task->wait_since, s.now_ns, memory_order_relaxed);
     release(held);
     if (!self->token)
         sleep_until_woken(self, deadline_ns);
@@ -487,7 +501,7 @@ static int sim_park_fd(struct conc_task *task, struct conc_lock *held, int fd, s
     release(held);
     *revents = 0;
     int rc = 0;
-    bool looked = poll(&wait, 1, 0) != 0 || deadline_ns <= s.now_ns;
+    bool looked = poll(&wait, 1, 0) > 0 || deadline_ns <= s.now_ns;
     if (!looked && !self->token) {
         self->fd = &wait;
         self->older = s.polling;
@@ -514,9 +528,13 @@ static int sim_park_fd(struct conc_task *task, struct conc_lock *held, int fd, s
 
 static int64_t sim_now_ns(void)
 {
+    return s.now_ns;
+}
+
+void conc_sim_looked(void)
+{
     if (on_sim_thread || gettid() == getpid()) /* or about to become it */
         work_a_little();
-    return s.now_ns;
 }
 
 /* On the spot: a thread for it would make the run depend on the kernel. */
@@ -564,6 +582,7 @@ static int sim_create(struct conc_task **task)
     conc_lock_release(&s.lock);
     if (!t)
         return ENOMEM;
+    __tsan_acquire(t);
     conc_task_reset(&t->task);
     t->state = ASLEEP;
     t->token = t->counted_out = t->fresh = t->live = false;
@@ -605,6 +624,7 @@ static void sim_destroy(struct conc_task *task)
 {
     struct sim_task *t = sim_task(task);
     t->live = false; /* one that never started */
+    __tsan_release(t);
     lock_acquire();
     t->next = s.free;
     s.free = t;
@@ -639,6 +659,7 @@ struct conc_task *conc_sim_adopt_main(void)
     first.task.engine = &conc_engine_sim;
     first.tsan = __tsan_get_current_fiber();
     conc_fiber_own_stack(&first.stack, &first.stack_size);
+    first.live = true;
     conc_census_awake();
     conc_census_thread_added();
     s.current = &first;

@@ -297,6 +297,7 @@ static int threads_park_fd(struct conc_task *self, struct conc_lock *held, int f
         errno = saved_errno;
         return looked;
     }
+    CONC_NOTE(&self->wait_since, threads_now_ns(), memory_order_relaxed);
     if (t->wake_fd < 0)
         t->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int rc = t->wake_fd < 0 ? errno : 0;

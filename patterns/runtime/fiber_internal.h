@@ -119,6 +119,7 @@ struct fibers {
     atomic_bool watched;               /* some idle worker watches */
     _Atomic(struct worker *) survivor; /* the engine stops: only this one goes on; else NULL */
     bool no_membarrier;                /* fixed: the system has none */
+    _Atomic(int64_t) coarse_ns; /* the clock, as the monitor and workers that wake saw it last */
     int64_t stuck_ns; /* fixed: after how long a task that lets nobody run is named; 0: never */
 };
 

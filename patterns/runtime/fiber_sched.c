@@ -324,6 +324,7 @@ static struct fiber *wait_for_work(struct worker *w)
     }
     if (watching)
         atomic_store(&conc_fibers.watched, false);
+    atomic_store_explicit(&conc_fibers.coarse_ns, conc_fiber_now_ns(), memory_order_relaxed);
     conc_fiber_monitor_wake();
     return fiber;
 }
@@ -479,6 +480,7 @@ void conc_fiber_init_workers(void)
         n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
     conc_fibers.stuck_ns = CONC_MS(conc_setting("CONC_STUCK_MS", 0, 1000 * 1000 * 1000, 1000));
     atomic_store(&conc_fibers.wanted, n < MAX_WORKERS ? (int)n : MAX_WORKERS - 1);
+    atomic_store(&conc_fibers.coarse_ns, conc_fiber_now_ns());
     conc_fibers.no_membarrier =
         syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
     if (pthread_key_create(&worker_key, thread_ends) != 0)

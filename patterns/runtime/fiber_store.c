@@ -187,7 +187,7 @@ size_t conc_fiber_tasks(void (*visit)(const struct conc_task *task, void *arg), 
     for (size_t i = 0; i < n * CONC_STACKS_A_SLAB; i++) {
         const struct fiber *fiber =
             &store.slabs[i / CONC_STACKS_A_SLAB].fibers[i % CONC_STACKS_A_SLAB];
-        if (!atomic_load_explicit(&fiber->live, memory_order_relaxed) || fiber->task.service)
+        if (!atomic_load_explicit(&fiber->live, memory_order_acquire) || fiber->task.service)
             continue;
         count++;
         if (visit)

@@ -18,10 +18,11 @@ static void publish_deadline(void)
         conc_census_awake();
 }
 
-/* The other half, without the timer lock: asleep() may end the program. */
-static void after_removal(bool emptied)
+/* The other half, once for each time that the heap has become empty, and without the timer lock:
+ * asleep() may end the program. */
+static void after_removal(int emptied)
 {
-    if (emptied)
+    while (emptied-- > 0)
         conc_census_ends();
 }
 
@@ -54,8 +55,8 @@ void conc_fiber_timer_remove(struct fiber *fiber)
 enum { AT_A_TIME = 32 };
 
 /* Takes out those whose deadline has passed, and puts the fibers that this wakes into `due`. False:
- * none had. *emptied is set when the heap is. */
-static bool take_due(int64_t now, struct queue *due, bool *emptied)
+ * none had. *emptied counts how often the heap has become empty. */
+static bool take_due(int64_t now, struct queue *due, int *emptied)
 {
     int taken = 0;
     struct conc_timer_node *node;
@@ -69,7 +70,7 @@ static bool take_due(int64_t now, struct queue *due, bool *emptied)
     }
     if (taken > 0)
         publish_deadline();
-    *emptied |= taken > 0 && !timers.earliest;
+    *emptied += taken > 0 && !timers.earliest;
     conc_lock_release(&lock);
     return taken > 0;
 }
@@ -81,7 +82,7 @@ bool conc_fiber_timers_fire(struct worker *w)
     if (atomic_load_explicit(&conc_fibers.next_deadline, memory_order_relaxed) > now)
         return false;
     size_t fired = 0;
-    bool emptied = false;
+    int emptied = 0;
     struct queue due = {.head = NULL};
     while (take_due(now, &due, &emptied)) {
         fired += queue_len(&due);

@@ -8,8 +8,10 @@
  * Random numbers for choices: which ready case of a select, how much jitter. Not for secrets.
  *
  * Each task draws from a sequence of its own, which starts from the program's seed (CONC_SEED or
- * conc_random_seed) and the task's number: the same seed gives a task the same draws, whatever the
- * other tasks do. The generator is SplitMix64 (G. Steele, D. Lea, C. Flood, 2014).
+ * conc_random_seed) and the task's number: the same seed gives the task of a number the same draws,
+ * whatever the other tasks do. (On fibers, which number a task gets depends on the worker that
+ * starts it; on sim, CONC_SCHEDULE decides the draws as well.) The generator is SplitMix64 (G.
+ * Steele, D. Lea, C. Flood, 2014).
  */
 
 /* Sets the seed for the tasks that have not drawn yet. To be called before the first task starts.

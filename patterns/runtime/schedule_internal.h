@@ -30,7 +30,7 @@ int64_t conc_schedule_priority(void);
 uint64_t conc_schedule_task_seed(void);
 
 /* Counts a step of the task that runs. The priority it has from now on: its old one, or, at the few
- * steps that the schedule says, one below all others. */
+ * steps that the schedule says, one below all others but those that have yielded. */
 int64_t conc_schedule_step(int64_t priority);
 
 /* A priority below all that there are: for a task that yields. */

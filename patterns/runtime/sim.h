@@ -13,9 +13,14 @@
  * conc_random_seed). ./conc explore runs a program under many; a test does so by a process for each
  * (tests/sim.h). CONC_SCHEDULE_LOG=FILE writes down every change of turn.
  *
- * What one schedule cannot reach: a switch between two plain instructions (ThreadSanitizer finds
- * those), and a clock that runs while somebody could run (time stands still until all are asleep,
- * then jumps to the earliest timer).
+ * Time stands still until all are asleep, then jumps to the earliest timer. After a thousand choice
+ * points without a jump it moves on, a microsecond for each further one and each look at it, so
+ * that a program which never falls asleep reaches its deadlines; and every thousandth the one that
+ * runs falls below all others, so that it cannot wait in vain for one below it.
+ *
+ * What no schedule reaches: a switch between two plain instructions (ThreadSanitizer finds those),
+ * and what comes from outside the process: a wait for a descriptor with a deadline does not wait
+ * for another process, for its deadline is only a jump away.
  *
  * Two ways to draw, half of the seeds each:
  *   even seeds   uniform: at every choice point each task that can run is as likely as any other
@@ -37,6 +42,9 @@ static inline void conc_sim_point(void)
     if (__builtin_expect(atomic_load_explicit(&conc_sim_on, memory_order_relaxed), 0))
         conc_sim_point_taken();
 }
+
+/* The program has looked at the clock. Who does nothing else for long makes it move. */
+void conc_sim_looked(void);
 
 /* Runs the others until a lock that the caller found taken is free: true; false where sim does not
  * run the caller, who must wait by other means. */

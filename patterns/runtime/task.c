@@ -66,8 +66,10 @@ static inline __attribute__((always_inline)) int start(
     }
     conc_trace(CONC_TRACE_START, made, NULL);
     struct conc_task *before = handle ? *handle : NULL;
-    if (handle)
+    if (handle) {
+        made->joiner = NULL;
         *handle = made;
+    }
     rc = engine->start(made);
     if (rc != 0) {
         if (handle)

@@ -70,8 +70,8 @@ void conc_yield(void);
  * For a long loop that never waits: lets others run if they have waited for this task for some ten
  * milliseconds, and else does nothing, in less than a nanosecond. On the fibers engine a task keeps
  * its thread until it waits, so without this it may hold up others. The threads engine needs and
- * does nothing. May switch to other tasks, so it must not be called with a lock held that they take
- * by spinning or that belongs to a thread (a pthread mutex).
+ * does nothing, on sim it is a choice point. May switch to other tasks, so it must not be called
+ * with a lock held that they take by spinning or that belongs to a thread (a pthread mutex).
  */
 extern bool conc_checkpoint_asked; /* the engine's */
 void conc_checkpoint_now(void);

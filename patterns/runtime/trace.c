@@ -113,7 +113,7 @@ void conc_trace_record(
 {
     struct conc_task *self = conc_task_current_get();
     struct event event = {
-        .at_ns = conc_now_ns(),
+        .at_ns = conc_engine()->now_ns(), /* not a look of the program's: those count, on sim */
         .order = atomic_fetch_add_explicit(&recorded, 1, memory_order_relaxed),
         .task = task->id,
         .by = self ? self->id : 0,

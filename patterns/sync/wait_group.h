@@ -4,8 +4,8 @@
 
 /*
  * A wait group: Go's sync.WaitGroup. Counts what is under way; wait returns when nothing is. It
- * also owns the tasks started through it: when wait has returned 0, they have ended and left
- * nothing behind.
+ * also owns the tasks started through it: when wait has returned 0, they have run, and nothing of
+ * them is left for anybody to join.
  *
  *   struct conc_wait_group group = CONC_WAIT_GROUP_INIT;
  *
