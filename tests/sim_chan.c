@@ -341,6 +341,32 @@ static void receivers_queue(void)
     settle();
 }
 
+/* A sender that waits for room has it as soon as an element is taken: it returns, and the channel
+ * is full again. */
+static void send_two(void *arg)
+{
+    static struct range two = {.from = 1, .to = 2};
+    (void)arg;
+    send_range(&two);
+}
+
+static void room_for_one_who_waits(void)
+{
+    create(1);
+    sim_go(send_two, NULL);
+    if (sim_draw(2))
+        sim_ok(conc_sleep(CONC_MS(1), NULL));
+    for (int i = 1; i <= 2; i++) {
+        int number;
+        sim_ok(conc_chan_recv(chan, &number, NULL));
+        sim_check(number == i);
+        received[number]++;
+        if (i == 1)
+            sim_join();
+    }
+    settle();
+}
+
 /* ---------------------------------------------------------------- the end of its life */
 
 static void receive_and_destroy(void *arg)
@@ -479,5 +505,6 @@ int main(int argc, char **argv)
         SIM(cancel_buffered, "all sent", "cut short"),
         SIM(deadline_of_receiver, "received", "timed out"),
         SIM(deadline_of_sender, "sent", "timed out"), SIM(senders_queue), SIM(receivers_queue),
-        SIM(destroyed_at_once), SIM(drops_the_rest), SIM(anything, "messages", "silence"));
+        SIM(room_for_one_who_waits), SIM(destroyed_at_once), SIM(drops_the_rest),
+        SIM(anything, "messages", "silence"));
 }

@@ -82,9 +82,12 @@ static void come_and_go(void *arg)
     (void)arg;
     for (int i = 0; i < 2; i++) {
         struct conc_context own, below;
-        conc_context_with_cancel(&own, i == 0 ? &root : &child);
+        struct conc_context *above = i == 0 ? &root : &child;
+        bool late = conc_context_error(above) != 0;
+        conc_context_with_cancel(&own, above);
         conc_context_with_cancel(&below, &own);
         int rc = conc_context_error(&below);
+        sim_check(!late || rc == ECANCELED);
         conc_sim_point();
         int later = conc_context_error(&below);
         sim_check(rc == 0 || (rc == ECANCELED && later == rc));

@@ -94,6 +94,30 @@ static void cancel_races(void)
     destroy();
 }
 
+static void wait_or_give_up(void *arg)
+{
+    int rc = conc_rate_limiter_wait(&limiter, 1, arg);
+    sim_check(rc == 0 || rc == ECANCELED);
+    passed += rc == 0;
+    sim_reached(rc == 0 ? "passed" : "given up");
+}
+
+/* One waits for the token of the tenth millisecond. If it gives up, be it at the last moment,
+ * somebody else gets it. */
+static void given_back(void)
+{
+    create(1);
+    sim_check(conc_rate_limiter_allow(&limiter, 1));
+    int64_t when_ns = conc_now_ns() + CONC_MS(10);
+    sim_go(wait_or_give_up, &ctx);
+    sim_ok(conc_sleep_until(sim_draw(2) ? when_ns : when_ns / 2, NULL));
+    conc_context_cancel(&ctx);
+    sim_join();
+    sim_ok(conc_sleep_until(when_ns + CONC_US(100), NULL));
+    sim_check(conc_rate_limiter_allow(&limiter, 1) == (passed == 0));
+    destroy();
+}
+
 /* Nothing flows in: all wait for the rate to change. */
 static void set_rate(void *arg)
 {
@@ -150,5 +174,5 @@ static void reservations(void)
 int main(int argc, char **argv)
 {
     return SIM_MAIN(argc, argv, SIM(never_too_many), SIM(cancel_races, "passed", "given up"),
-        SIM(change_wakes_all), SIM(reservations));
+        SIM(given_back, "passed", "given up"), SIM(change_wakes_all), SIM(reservations));
 }

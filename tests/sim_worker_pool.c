@@ -39,7 +39,7 @@ static struct conc_worker_pool_stats check_stats(void)
 {
     struct conc_worker_pool_stats now = conc_worker_pool_stats(pool);
     sim_check(now.submitted == now.completed + now.cancelled + now.waiting + now.running);
-    sim_check(now.running <= (uint64_t)n_workers);
+    sim_check(now.running <= (uint64_t)n_workers && now.waiting <= MOST);
     sim_check(now.failed <= now.completed + now.cancelled);
     return now;
 }
