@@ -15,7 +15,7 @@ static const struct conc_engine *const engines[] = {
 
 enum { ENGINES = sizeof engines / sizeof *engines };
 
-static _Atomic(const struct conc_engine *) current_engine;
+_Atomic(const struct conc_engine *) conc_engine_chosen;
 
 static const struct conc_engine *find(const char *name)
 {
@@ -31,12 +31,13 @@ int conc_engine_select(const char *name)
     if (!wanted)
         return EINVAL;
     const struct conc_engine *expected = NULL;
-    if (atomic_compare_exchange_strong(&current_engine, &expected, wanted) || expected == wanted)
+    if (atomic_compare_exchange_strong(&conc_engine_chosen, &expected, wanted) ||
+        expected == wanted)
         return 0;
     return EBUSY;
 }
 
-static const struct conc_engine *choose(void)
+const struct conc_engine *conc_engine_choose(void)
 {
     const struct conc_engine *wanted = engines[0];
     const char *name = getenv("CONC_ENGINE");
@@ -49,14 +50,8 @@ static const struct conc_engine *choose(void)
         }
     }
     const struct conc_engine *expected = NULL;
-    atomic_compare_exchange_strong(&current_engine, &expected, wanted);
-    return atomic_load(&current_engine);
-}
-
-const struct conc_engine *conc_engine(void)
-{
-    const struct conc_engine *engine = atomic_load_explicit(&current_engine, memory_order_acquire);
-    return engine ? engine : choose();
+    atomic_compare_exchange_strong(&conc_engine_chosen, &expected, wanted);
+    return atomic_load(&conc_engine_chosen);
 }
 
 const char *conc_engine_name(void)
@@ -109,6 +104,11 @@ void conc_trace_asleep(struct conc_task *self)
 void conc_trace_awake(void)
 {
     conc_trace_record(CONC_TRACE_RUN, conc_task_current_get(), NULL);
+}
+
+void conc_trace_begun(struct conc_task *task)
+{
+    conc_trace_record(CONC_TRACE_BEGIN, task, NULL);
 }
 
 void conc_trace_woken(struct conc_task *task)

@@ -164,7 +164,14 @@ const char *conc_engine_name(void);
 const char *conc_engine_names(void);
 
 /* The engine in use. */
-const struct conc_engine *conc_engine(void);
+extern _Atomic(const struct conc_engine *) conc_engine_chosen; /* NULL: not yet */
+const struct conc_engine *conc_engine_choose(void);
+static inline const struct conc_engine *conc_engine(void)
+{
+    const struct conc_engine *engine =
+        atomic_load_explicit(&conc_engine_chosen, memory_order_acquire);
+    return engine ? engine : conc_engine_choose();
+}
 
 /* Parks the calling task; see struct conc_engine. `info` is shown in reports while it sleeps. */
 int conc_park(struct conc_lock *held, int64_t deadline_ns, const struct conc_wait_info *info);
@@ -202,13 +209,6 @@ void conc_task_release(struct conc_task *task);
 /* Starts a task of the runtime's own: as conc_task_start_at, but never listed and never a leak. */
 int conc_task_start_service(
     struct conc_task **task, void (*fn)(void *), void *arg, const struct conc_site *site);
-
-/* What an engine calls on a task's own stack: runs the function. */
-void conc_task_main(struct conc_task *task);
-
-/* And then this, also when the function was left by conc_task_exit: leaves the census and wakes the
- * joiner, who may free the task as soon as the engine's reap allows it. */
-void conc_task_finish(struct conc_task *task);
 
 /* Makes the calling thread, which conc did not start, a task until it ends. On every engine such a
  * task is a thread and parks as one. */
@@ -286,6 +286,30 @@ static inline void conc_unpark(struct conc_task *task)
     if (__builtin_expect(atomic_load_explicit(&conc_trace_on, memory_order_relaxed), 0))
         conc_trace_woken(task);
     task->engine->unpark(task);
+}
+
+/* What an engine calls on a task's own stack: runs the function. */
+void conc_trace_begun(struct conc_task *task);
+static inline void conc_task_main(struct conc_task *task)
+{
+    if (__builtin_expect(atomic_load_explicit(&conc_trace_on, memory_order_relaxed), 0))
+        conc_trace_begun(task);
+    if (task->body)
+        task->body(task);
+    else
+        task->fn(task->arg);
+}
+
+/* And then this, also when the function was left by conc_task_exit: leaves the census and tells the
+ * owner or the joiner, who may free the task as soon as the engine's reap allows it. */
+void conc_task_finish_slowly(struct conc_task *task);
+static inline void conc_task_finish(struct conc_task *task)
+{
+    if (task->on_end && task->engine->tasks &&
+        __builtin_expect(!atomic_load_explicit(&conc_trace_on, memory_order_relaxed), 1))
+        task->on_end(task);
+    else
+        conc_task_finish_slowly(task);
 }
 
 #endif

@@ -38,7 +38,7 @@ static inline void tell_end(struct fiber *fiber)
     atomic_store_explicit(&fiber->live, false, memory_order_relaxed);
     conc_task_finish(&fiber->task);
     if (owned)
-        conc_fiber_give_free(conc_fiber_worker_get(), fiber);
+        give_fiber(conc_fiber_worker_get(), fiber);
 }
 
 /* Leaves for good the stack that runs, on which a fiber has ended. It is free from now on, but
@@ -101,8 +101,7 @@ void conc_fiber_main(void *arg)
 
 static int fibers_create(struct conc_task **task)
 {
-    struct fiber *fiber =
-        conc_fault_alloc_now() ? NULL : conc_fiber_take_free(conc_fiber_worker_get());
+    struct fiber *fiber = conc_fault_alloc_now() ? NULL : take_fiber(conc_fiber_worker_get());
     if (!fiber)
         return ENOMEM;
     __tsan_acquire(fiber);
@@ -135,7 +134,7 @@ static int fibers_start(struct conc_task *task)
 static void fibers_destroy(struct conc_task *task)
 {
     __tsan_release(fiber_of(task));
-    conc_fiber_give_free(conc_fiber_worker_get(), fiber_of(task));
+    give_fiber(conc_fiber_worker_get(), fiber_of(task));
 }
 
 static __attribute__((noreturn)) void fibers_exit(struct conc_task *self)

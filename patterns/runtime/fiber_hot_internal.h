@@ -120,6 +120,30 @@ static inline bool signal_fiber(struct fiber *fiber, int bit)
     return state & PARKED;
 }
 
+/* --- fibers at hand ------------------------------------------------------------------------------
+ */
+
+static inline struct fiber *take_fiber(struct worker *w)
+{
+    struct fiber *fiber = w ? w->fibers : NULL;
+    if (__builtin_expect(!fiber, 0))
+        return conc_fiber_new(w);
+    w->fibers = fiber->next;
+    w->fibers_len--;
+    return fiber;
+}
+
+static inline void give_fiber(struct worker *w, struct fiber *fiber)
+{
+    if (__builtin_expect(!w || w->fibers_len >= FREE_FIBERS, 0)) {
+        conc_fiber_return(w, fiber);
+        return;
+    }
+    fiber->next = w->fibers;
+    w->fibers = fiber;
+    w->fibers_len++;
+}
+
 /* --- switching -----------------------------------------------------------------------------------
  */
 

@@ -201,10 +201,12 @@ bool conc_fiber_timers_fire(struct worker *w);
 
 /* fiber_store.c */
 
-/* A fiber, used before or new, for which there will be a stack; NULL: no memory. `w`: the caller's
- * worker, or NULL. */
-struct fiber *conc_fiber_take_free(struct worker *w);
-void conc_fiber_give_free(struct worker *w, struct fiber *fiber);
+/* A fiber, used before or new, for which there will be a stack, where the worker has none at hand
+ * or is NULL. NULL: no memory. */
+struct fiber *conc_fiber_new(struct worker *w);
+
+/* Gives one back where the worker has enough of them, or is NULL. */
+void conc_fiber_return(struct worker *w, struct fiber *fiber);
 
 /* A stack, for a worker that has none at hand; and what one does that has too many. */
 struct stack *conc_fiber_new_stack(void);

@@ -55,21 +55,15 @@ static bool add_slab(void)
     return true;
 }
 
-struct fiber *conc_fiber_take_free(struct worker *w)
+struct fiber *conc_fiber_new(struct worker *w)
 {
-    struct fiber *fiber = w ? w->fibers : NULL;
-    if (__builtin_expect(fiber != NULL, 1)) {
-        w->fibers = fiber->next;
-        w->fibers_len--;
-        return fiber;
-    }
     if (w)
         conc_fiber_monitor_begin();
     conc_lock_acquire(&store.lock);
     while (!store.fibers)
         if (!add_slab())
             break;
-    fiber = store.fibers;
+    struct fiber *fiber = store.fibers;
     if (fiber)
         store.fibers = fiber->next;
     for (int i = 0; w && store.fibers && i < FREE_FIBERS / 4; i++) {
@@ -83,14 +77,8 @@ struct fiber *conc_fiber_take_free(struct worker *w)
     return fiber;
 }
 
-void conc_fiber_give_free(struct worker *w, struct fiber *fiber)
+void conc_fiber_return(struct worker *w, struct fiber *fiber)
 {
-    if (__builtin_expect(w && w->fibers_len < FREE_FIBERS, 1)) {
-        fiber->next = w->fibers;
-        w->fibers = fiber;
-        w->fibers_len++;
-        return;
-    }
     conc_lock_acquire(&store.lock);
     fiber->next = store.fibers;
     store.fibers = fiber;

@@ -106,19 +106,11 @@ int conc_task_start_service(
         true);
 }
 
-void conc_task_main(struct conc_task *task)
-{
-    conc_trace(CONC_TRACE_BEGIN, task, NULL);
-    if (task->body)
-        task->body(task);
-    else
-        task->fn(task->arg);
-}
-
 /* Tells whoever holds the handle. */
 static void wake_joiner(struct conc_task *task)
 {
-    conc_lock_acquire(&task->end_lock);
+    if (!conc_lock_acquire_quick(&task->end_lock))
+        conc_lock_acquire(&task->end_lock);
     task->ended = true;
     struct conc_task *joiner = task->joiner;
     conc_lock_release(&task->end_lock);
@@ -126,7 +118,7 @@ static void wake_joiner(struct conc_task *task)
         conc_unpark_sole(joiner);
 }
 
-void conc_task_finish(struct conc_task *task)
+void conc_task_finish_slowly(struct conc_task *task)
 {
     conc_trace(CONC_TRACE_END, task, NULL);
     bool counted = !task->engine->tasks;

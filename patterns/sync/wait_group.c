@@ -65,14 +65,31 @@ static struct conc_task *add(
     return taken;
 }
 
+/* Changes the count where that is all: nobody is to be woken or joined. False: nothing is done. */
+static inline bool add_quick(struct conc_wait_group *group, int64_t n)
+{
+    int64_t count;
+    if (!conc_lock_acquire_quick(&group->lock))
+        return false;
+    bool quick = !__builtin_add_overflow(group->count, n, &count) && !group->ended &&
+                 (count > 0 || (count == 0 && !conc_wait_queue_head(&group->waiters)));
+    if (quick)
+        group->count = count;
+    conc_lock_release(&group->lock);
+    return quick;
+}
+
 void conc_wait_group_add_at(struct conc_wait_group *group, int64_t n, const struct conc_site *site)
 {
-    join_all(add(group, n, NULL, site));
+    if (!add_quick(group, n))
+        join_all(add(group, n, NULL, site));
 }
 
 static void task_ended(struct conc_task *task)
 {
-    add(task->owner, -1, task->engine->releases ? NULL : task, CONC_HERE);
+    bool releases = task->engine->releases;
+    if (!releases || !add_quick(task->owner, -1))
+        add(task->owner, -1, releases ? NULL : task, CONC_HERE);
 }
 
 int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), void *arg,
@@ -81,10 +98,10 @@ int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), voi
     return conc_wait_group_go_body(group, NULL, fn, arg, name, site);
 }
 
-int conc_wait_group_go_body(struct conc_wait_group *group, void (*body)(struct conc_task *),
+/* Starts a task that is counted already. */
+static inline int start(struct conc_wait_group *group, void (*body)(struct conc_task *),
     void (*fn)(void *), void *arg, const char *name, const struct conc_site *site)
 {
-    join_all(add(group, 1, NULL, site));
     int rc = conc_task_start_owned(&(struct conc_task_order){.body = body,
         .fn = fn,
         .arg = arg,
@@ -93,8 +110,24 @@ int conc_wait_group_go_body(struct conc_wait_group *group, void (*body)(struct c
         .on_end = task_ended,
         .owner = group});
     if (rc != 0)
-        add(group, -1, NULL, site);
+        add(group, -1, NULL, CONC_HERE);
     return rc;
+}
+
+static __attribute__((noinline)) int go_slowly(struct conc_wait_group *group,
+    void (*body)(struct conc_task *), void (*fn)(void *), void *arg, const char *name,
+    const struct conc_site *site)
+{
+    join_all(add(group, 1, NULL, site));
+    return start(group, body, fn, arg, name, site);
+}
+
+int conc_wait_group_go_body(struct conc_wait_group *group, void (*body)(struct conc_task *),
+    void (*fn)(void *), void *arg, const char *name, const struct conc_site *site)
+{
+    if (!add_quick(group, 1))
+        return go_slowly(group, body, fn, arg, name, site);
+    return start(group, body, fn, arg, name, site);
 }
 
 /* Waits when `site` is given. */
