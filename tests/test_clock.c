@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ctest: labels unit; timeout 60 */
+/* ctest: labels unit; timeout 60; one engine */
 
 #include "tests/unit.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ctest: labels unit; timeout 120 */
+/* ctest: labels unit; timeout 120; one engine */
 
 /* conc-report and conc-gantt as programs: what they write from good files, and that bad ones give
  * one line and leave nothing behind. */

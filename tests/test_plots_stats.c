@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ctest: labels unit; timeout 60; with plots/stats.c plots/format.c */
+/* ctest: labels unit; one engine; timeout 60; with plots/stats.c plots/format.c */
 
 /* The report's statistics against values known beforehand, and how it writes numbers. */
 

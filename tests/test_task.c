@@ -305,7 +305,8 @@ END_TEST
 START_TEST(engine_names)
 {
     const char *wish = getenv("CONC_ENGINE");
-    const char *name = wish && *wish ? wish : "threads";
+    bool valgrind = RUNNING_ON_VALGRIND || CONC_LOCK_PTHREAD;
+    const char *name = wish && *wish ? wish : valgrind ? "threads" : "fibers";
     bool threads = strcmp(name, "threads") == 0;
     const struct conc_engine *expected = threads                    ? &conc_engine_threads
                                          : strcmp(name, "sim") == 0 ? &conc_engine_sim

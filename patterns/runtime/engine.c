@@ -10,8 +10,14 @@
 #include "runtime/sim.h"
 #include "runtime/trace.h"
 
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define RUNNING_ON_VALGRIND 0
+#endif
+
 static const struct conc_engine *const engines[] = {
-    &conc_engine_threads, &conc_engine_fibers, &conc_engine_sim};
+    &conc_engine_fibers, &conc_engine_threads, &conc_engine_sim};
 
 enum { ENGINES = sizeof engines / sizeof *engines };
 
@@ -37,9 +43,15 @@ int conc_engine_select(const char *name)
     return EBUSY;
 }
 
+/* Valgrind's tools see threads, and take fibers for one thread that jumps about. */
+static const struct conc_engine *by_itself(void)
+{
+    return CONC_LOCK_PTHREAD || RUNNING_ON_VALGRIND ? &conc_engine_threads : &conc_engine_fibers;
+}
+
 const struct conc_engine *conc_engine_choose(void)
 {
-    const struct conc_engine *wanted = engines[0];
+    const struct conc_engine *wanted = by_itself();
     const char *name = getenv("CONC_ENGINE");
     if (name && *name) {
         wanted = find(name);
@@ -61,7 +73,7 @@ const char *conc_engine_name(void)
 
 const char *conc_engine_names(void)
 {
-    return "threads, fibers, sim";
+    return "fibers, threads, sim";
 }
 
 int64_t conc_now_ns(void)

@@ -154,7 +154,8 @@ void conc_fibers_stop(void);
 
 /* Chooses the engine for this process by name, before anything else of conc is called. 0; EINVAL:
  * no engine of that name; EBUSY: another engine already runs. Without it CONC_ENGINE decides, else
- * the default; an unknown name in CONC_ENGINE ends the program with exit code 2. */
+ * it is fibers, or threads under Valgrind; an unknown name in CONC_ENGINE ends the program with
+ * exit code 2. */
 int conc_engine_select(const char *name);
 
 /* The name of the engine in use. */

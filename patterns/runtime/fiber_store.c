@@ -13,6 +13,7 @@
 
 #include "runtime/fiber_hot_internal.h"
 #include "runtime/fiber_stack.h"
+#include "runtime/fiber_tools.h"
 
 /* For eight million tasks: what is not used of the table costs no memory. */
 enum { MAX_SLABS = 1 << 17 };
@@ -111,6 +112,7 @@ static struct stack *cut_slab(char *slab)
         struct stack *stack = stack_at(slab, i);
         stack->bottom = slab + i * conc_fiber_stack_size();
         stack->size = (size_t)((char *)stack - stack->bottom);
+        (void)VALGRIND_STACK_REGISTER(stack->bottom, (char *)stack - 1);
         stack->next = list;
         list = stack;
     }

@@ -56,6 +56,12 @@ void __tsan_release(void *address);
 
 #endif
 
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#else
+#define VALGRIND_STACK_REGISTER(start, end) ((void)(start), (void)(end))
+#endif
+
 #include <stdatomic.h>
 
 #include "runtime/lock.h"
