@@ -10,6 +10,7 @@
 
 #include "runtime/engine.h"
 #include "sync/chan.h"
+#include "sync/fd.h"
 #include "sync/wait_group.h"
 #include "tests/unit.h"
 
@@ -300,6 +301,44 @@ START_TEST(errno_goes_along)
         move_main();
         ck_assert_int_eq(errno_now(), 100 + i);
     }
+}
+END_TEST
+
+/* ---------------------------------------------------------------- idle workers */
+
+struct bell {
+    int fd;
+    int after_ms;
+    pthread_t thread;
+};
+
+static void *ring(void *arg)
+{
+    struct bell *bell = arg;
+    poll(NULL, 0, bell->after_ms);
+    return write(bell->fd, "", 1) == 1 ? NULL : arg;
+}
+
+/* All workers sleep, and nothing is due; then one is woken from outside, and its task sleeps for a
+ * moment. A worker that had fallen asleep as the keeper of time, for ever, must not be relied on.
+ */
+START_TEST(a_timer_after_a_rest)
+{
+    begin("2");
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    for (int i = 0; i < 100; i++) {
+        /* After 40 ms they have gone to rest, after 2 they take naps. */
+        struct bell bell = {.fd = ends[1], .after_ms = i % 10 == 0 ? 40 : 2};
+        ck_assert_int_eq(pthread_create(&bell.thread, NULL, ring, &bell), 0);
+        unit_ok(conc_fd_wait(ends[0], POLLIN, NULL));
+        conc_sleep(CONC_MS(1), NULL);
+        char byte;
+        ck_assert_int_eq(read(ends[0], &byte, 1), 1);
+        pthread_join(bell.thread, NULL);
+    }
+    close(ends[0]);
+    close(ends[1]);
 }
 END_TEST
 
@@ -614,7 +653,7 @@ int main(void)
     return unit_main("fibers", main_sleeps_while_a_task_computes,
         main_receives_while_a_task_computes, main_ends_on_another_thread,
         main_leaves_by_pthread_exit, task_leaves_by_pthread_exit, main_forks_on_another_thread,
-        errno_goes_along, checkpoint_lets_others_run, checkpoint_on_threads,
+        errno_goes_along, a_timer_after_a_rest, checkpoint_lets_others_run, checkpoint_on_threads,
         stuck_task_is_named_once, no_notice_without_reason, bad_settings, overflow_is_named,
         other_faults_are_left_alone, a_hundred_thousand, without_main);
 }
