@@ -468,7 +468,8 @@ static void *use_conc(void *arg)
 
 static void start_and_join(void)
 {
-    use_conc(&(atomic_bool){false});
+    atomic_bool set = false;
+    use_conc(&set);
 }
 
 START_TEST(bad_settings)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ctest: one engine; timeout 60; with plots/claims.c plots/claims_list.c plots/results.c plots/stats.c */
+/* ctest: one engine; with plots/claims.c plots/claims_list.c plots/results.c plots/stats.c */
 
 /* Result files read into numbers, and the verdicts on the claims that follow from them. */
 
