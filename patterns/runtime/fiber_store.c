@@ -138,6 +138,7 @@ struct stack *conc_fiber_new_stack(void)
         last->next = store.stacks;
         store.stacks = list;
     }
+    __tsan_acquire(&store.stacks);
     struct stack *stack = store.stacks;
     store.stacks = stack->next;
     conc_lock_release(&store.lock);
@@ -155,6 +156,7 @@ void conc_fiber_return_stacks(struct worker *w)
     first->next = last->next;
     w->stacks_len -= FREE_STACKS / 2;
     conc_lock_acquire(&store.lock);
+    __tsan_release(&store.stacks); /* to whoever runs on them next */
     last->next = store.stacks;
     store.stacks = from;
     conc_lock_release(&store.lock);
