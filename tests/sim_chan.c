@@ -255,6 +255,26 @@ static void deadline_of_receiver(void)
     settle();
 }
 
+static void receive_then_sleep(void *arg)
+{
+    receive_until_ten(arg);
+    sim_ok(conc_sleep_until(CONC_MS(20), NULL));
+    sim_check(conc_now_ns() >= CONC_MS(20));
+}
+
+/* The wake-up that came together with the deadline was for that wait, not for the next. */
+static void no_wake_up_left(void)
+{
+    create(0);
+    send_way = 1;
+    conc_context_with_deadline(&at_ten, NULL, CONC_MS(10));
+    sim_go(receive_then_sleep, NULL);
+    sim_go(send_at_ten, NULL);
+    sim_join();
+    conc_context_destroy(&at_ten);
+    settle();
+}
+
 static void send_until_ten(void *arg)
 {
     (void)arg;
@@ -504,7 +524,7 @@ int main(int argc, char **argv)
         SIM(cancel_unbuffered, "all sent", "cut short"),
         SIM(cancel_buffered, "all sent", "cut short"),
         SIM(deadline_of_receiver, "received", "timed out"),
-        SIM(deadline_of_sender, "sent", "timed out"), SIM(senders_queue), SIM(receivers_queue),
-        SIM(room_for_one_who_waits), SIM(destroyed_at_once), SIM(drops_the_rest),
-        SIM(anything, "messages", "silence"));
+        SIM(no_wake_up_left, "received", "timed out"), SIM(deadline_of_sender, "sent", "timed out"),
+        SIM(senders_queue), SIM(receivers_queue), SIM(room_for_one_who_waits),
+        SIM(destroyed_at_once), SIM(drops_the_rest), SIM(anything, "messages", "silence"));
 }

@@ -142,8 +142,32 @@ static void shutdown_adds_up(void)
     conc_worker_pool_destroy(pool);
 }
 
+static void submit_one(void *pool)
+{
+    int rc = conc_worker_pool_submit(pool, task, NULL, NULL);
+    sim_check(rc == 0 || rc == EPIPE);
+    accepted += rc == 0;
+}
+
+/* The one worker is busy, so two submits wait when the shutdown comes: their tasks were never
+ * accepted. */
+static void shutdown_of_a_full_pool(void)
+{
+    struct conc_worker_pool *pool;
+    struct conc_shutdown_report report;
+    sim_ok(conc_worker_pool_create(&pool, &(struct conc_worker_pool_options){.workers = 1}));
+    for (int i = 0; i < 3; i++)
+        sim_go(submit_one, pool);
+    sim_ok(conc_sleep(CONC_US(100), NULL));
+    sim_rc(conc_shutdown_pool(pool, 0, &report), ETIMEDOUT);
+    sim_join();
+    sim_check(accepted == 1 && report.submitted == 1 && report.interrupted == 1);
+    conc_worker_pool_destroy(pool);
+}
+
 int main(int argc, char **argv)
 {
     return SIM_MAIN(argc, argv, SIM(result_against_timeout, "in time", "too late"),
-        SIM(first_answer), SIM(shutdown_adds_up, "drained", "interrupted"));
+        SIM(first_answer), SIM(shutdown_of_a_full_pool),
+        SIM(shutdown_adds_up, "drained", "interrupted"));
 }

@@ -143,18 +143,22 @@ static void ticks(void)
 /* Several timers at once, set in any order. */
 static void timers_in_order(void)
 {
-    enum { TIMERS = 6 };
+    enum { TIMERS = 12 };
     struct conc_timer *timers[TIMERS];
     int64_t due[TIMERS];
+    bool gone[TIMERS] = {false};
     for (int i = 0; i < TIMERS; i++) {
-        due[i] = CONC_MS(10 * (1 + sim_draw(6)));
+        due[i] = CONC_MS(10 * (1 + sim_draw(12)));
         sim_ok(conc_timer_create(&timers[i], due[i] - conc_now_ns()));
     }
-    int gone = sim_draw(TIMERS);
-    sim_check(conc_timer_stop(timers[gone]));
+    for (int n = 0; n < 5; n++) {
+        int i = sim_draw(TIMERS);
+        sim_check(conc_timer_stop(timers[i]) == !gone[i]);
+        gone[i] = true;
+    }
     for (int i = 0; i < TIMERS; i++) {
         int64_t at_ns;
-        if (i == gone)
+        if (gone[i])
             continue;
         sim_ok(conc_chan_recv(conc_timer_chan(timers[i]), &at_ns, NULL));
         sim_check(at_ns >= due[i] && at_ns < due[i] + CONC_MS(1));
