@@ -165,7 +165,7 @@ struct listing {
 static void print_listed(const struct conc_task *task, void *arg)
 {
     const struct listing *listing = arg;
-    if (task != listing->left_out)
+    if (!listing->left_out || task->id != listing->left_out->id)
         print_task(task, listing->now_ns, listing->fd);
 }
 
@@ -295,7 +295,8 @@ void conc_census_ends(void)
 static void count_if_left(const struct conc_task *task, void *arg)
 {
     size_t *n = arg;
-    *n += task->started && !task->service && task != conc_task_current_get();
+    const struct conc_task *self = conc_task_current_get();
+    *n += task->started && !task->service && !(self && task->id == self->id);
 }
 
 static size_t left_behind(void)

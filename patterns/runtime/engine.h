@@ -133,8 +133,8 @@ struct conc_engine {
     bool releases;
 
     /* NULL: the census keeps the list of this engine's tasks and counts those awake. Else the
-     * engine does both itself, and this calls visit (unless NULL) for each live task and returns
-     * their number. */
+     * engine does both itself, and this calls visit (unless NULL) for each live task, or a copy of
+     * its record, and returns their number. */
     size_t (*tasks)(void (*visit)(const struct conc_task *task, void *arg), void *arg);
 
     /* A last line for the reports; NULL: none. */

@@ -250,6 +250,12 @@ static void worker_sleep(struct worker *w, int64_t until_ns, bool keeps_time)
         if (!conc_census_check_deadlock())
             until_ns = conc_time_add(conc_fiber_now_ns(), LOOK_AGAIN_NS);
     }
+#if CONC_TSAN
+    /* TSan keeps a signal back until the thread makes a call that TSan knows, and a futex is none.
+     */
+    int64_t soon = conc_time_add(conc_fiber_now_ns(), CONC_MS(10));
+    until_ns = soon < until_ns ? soon : until_ns;
+#endif
     if (!work) {
         struct timespec until = {until_ns / CONC_S(1), until_ns % CONC_S(1)};
         syscall(SYS_futex, &w->wake, FUTEX_WAIT_BITSET_PRIVATE, 0,

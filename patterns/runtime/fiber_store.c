@@ -7,6 +7,7 @@
  * on a hundred, which are not. Each worker keeps some of both at hand.
  */
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +48,7 @@ static bool add_slab(void)
         return false;
     }
     for (size_t i = CONC_STACKS_A_SLAB; i-- > 0;) {
+        __tsan_release(&fibers[i]); /* to whoever uses it first: TSan does not see our lock */
         fibers[i].next = store.fibers;
         store.fibers = &fibers[i];
     }
@@ -172,6 +174,27 @@ bool conc_fiber_stack_hit(const void *address)
     return false;
 }
 
+/* Copies the record of a live task, which may end meanwhile and the record be another's. False: it
+ * has. Word by word, for the owner's stores are no atomic ones. */
+static bool copy_record(const struct fiber *fiber, struct conc_task *copy)
+{
+    enum { WORDS = sizeof(struct conc_task) / sizeof(uint64_t) };
+    static_assert(WORDS * sizeof(uint64_t) == sizeof(struct conc_task), "in whole words");
+    if (!atomic_load_explicit(&fiber->live, memory_order_acquire))
+        return false;
+    uint64_t id = __atomic_load_n(&fiber->task.id, __ATOMIC_RELAXED);
+    const uint64_t *from = (const void *)&fiber->task;
+    uint64_t *to = (void *)copy;
+    for (size_t i = 0; i < WORDS; i++)
+        to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+    atomic_thread_fence(memory_order_acquire);
+    const char *name = atomic_load_explicit(&copy->name, memory_order_relaxed);
+    if (name == fiber->task.own_name)
+        atomic_store_explicit(&copy->name, copy->own_name, memory_order_relaxed);
+    return atomic_load_explicit(&fiber->live, memory_order_relaxed) && copy->id == id &&
+           __atomic_load_n(&fiber->task.id, __ATOMIC_RELAXED) == id;
+}
+
 size_t conc_fiber_tasks(void (*visit)(const struct conc_task *task, void *arg), void *arg)
 {
     size_t count = 0;
@@ -179,11 +202,12 @@ size_t conc_fiber_tasks(void (*visit)(const struct conc_task *task, void *arg), 
     for (size_t i = 0; i < n * CONC_STACKS_A_SLAB; i++) {
         const struct fiber *fiber =
             &store.slabs[i / CONC_STACKS_A_SLAB].fibers[i % CONC_STACKS_A_SLAB];
-        if (!atomic_load_explicit(&fiber->live, memory_order_acquire) || fiber->task.service)
+        struct conc_task task;
+        if (!copy_record(fiber, &task) || task.service)
             continue;
         count++;
         if (visit)
-            visit(&fiber->task, arg);
+            visit(&task, arg);
     }
     return count;
 }
