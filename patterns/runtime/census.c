@@ -316,7 +316,9 @@ void conc_census_check_leaks(void)
     /* A task that is about to end is given a moment to do so. */
     static const struct conc_wait_info info = {"for tasks to end", NULL, NULL};
     int others = conc_task_current_get() ? 1 : 0;
-    for (int i = 0; i < 200 && left_behind() > 0 && atomic_load(&awake) > others; i++) {
+    /* A fiber that is ready, and whose worker is ours, is not counted: only what stays quiet is. */
+    for (int i = 0, quiet = 0; i < 200 && left_behind() > 0 && quiet < 5; i++) {
+        quiet = atomic_load(&awake) > others ? 0 : quiet + 1;
         if (conc_task_current_get()) /* as a task, so that they can run */
             conc_park(NULL, conc_time_add(conc_now_ns(), CONC_MS(1)), &info);
         else
