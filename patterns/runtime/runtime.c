@@ -89,6 +89,8 @@ static void init(void)
 
 void conc_runtime_init(void)
 {
+    conc_engine(); /* before the lock: an unknown name ends the program, and locks must be free then
+                    */
     /* Not pthread_once: Helgrind does not see the order that it makes. */
     static struct conc_lock lock = CONC_LOCK_INIT;
     static bool begun;
