@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* ctest: labels unit conformance; timeout 60; one engine */
+/* ctest: labels unit conformance; timeout 60; one engine; no threads */
 
 /* What is the fibers engine's alone. Every test sets the engine and the workers before its first
  * call into conc. */

@@ -563,6 +563,7 @@ static struct sim_task *cut_task(void)
     struct sim_task *t = (struct sim_task *)((top - sizeof *t) & ~(uintptr_t)63);
     t->stack = slab + --left * size;
     t->stack_size = (size_t)((char *)t - t->stack);
+    (void)VALGRIND_STACK_REGISTER(t->stack, (char *)t - 1);
     conc_fiber_guard(t->stack);
     t->all = s.all;
     s.all = t;
