@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+/* ctest: labels unit; timeout 60; one engine; no threads */
 
 /*
  * The sim engine itself: a schedule repeats step for step, others differ, the clock jumps and does
