@@ -179,7 +179,8 @@ START_TEST(signals_do_not_wake)
     unit_wait_parked(1);
     for (int i = 1; i <= 5; i++) {
         pthread_kill(reader.thread, SIGUSR1);
-        unit_wait_until(atomic_load(&signals) == i);
+        if (!UNIT_TSAN) /* which may keep it for a fiber that runs no more */
+            unit_wait_until(atomic_load(&signals) == i);
     }
     ck_assert_int_eq(write(ends[1], "z", 1), 1);
     conc_task_join(task);
