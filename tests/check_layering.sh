@@ -29,7 +29,8 @@ may_include() { # FILE INCLUDED
 }
 
 # Calls that belong to the runtime. Whoever measures (bench/shim) or is what we compare with
-# (bench/baselines) makes them too; tests may start threads of their own, but not sleep.
+# (bench/baselines) makes them too, and so does what shows how threads go wrong (demos/pitfalls) or
+# runs programs (demos/driver); tests may start threads of their own, but not sleep.
 threads='pthread_[a-z_]+|thrd_[a-z]+'
 time='clock_gettime|clock_nanosleep|nanosleep|usleep|sleep|rand|rand_r|srand|random|srandom'
 above_runtime="(^|[^a-z0-9_])(($threads|$time)[[:space:]]*\(|SYS_futex)|<(pthread|threads)\.h>"
@@ -37,6 +38,7 @@ in_tests="(^|[^a-z0-9_])($time)[[:space:]]*\("
 forbidden() { # FILE CODE
     case $1 in
     patterns/runtime/* | bench/shim/* | bench/baselines/* | plots/*) false ;;
+    demos/driver/* | demos/pitfalls/*) false ;;
     tests/*) [[ $2 =~ $in_tests ]] ;;
     *) [[ $2 =~ $above_runtime ]] ;;
     esac

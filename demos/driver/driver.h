@@ -33,6 +33,7 @@ int bad_usage(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int command_list(int argc, char **argv);
 int command_run(int argc, char **argv);
 int command_explore(int argc, char **argv);
+int command_pitfall(int argc, char **argv);
 int command_doctor(int argc, char **argv);
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* conc-driver: list, run, explore and doctor. The script ./conc builds it and hands these commands
- * on. */
+/* conc-driver: list, run, explore, pitfall and doctor. The script ./conc builds it and hands these
+ * commands on. */
 #include "demos/driver/driver.h"
 
 #include <errno.h>
@@ -17,6 +17,8 @@ static const struct {
     {"run", command_run, "run NN|slug|all [flag...]     a numbered demo; run NN --help: its flags"},
     {"explore", command_explore,
         "explore NN|slug [flag...]     a demo under many seeded schedules"},
+    {"pitfall", command_pitfall,
+        "pitfall list|PNN|verify       what goes wrong, and which tool says so"},
     {"doctor", command_doctor, "doctor                        what is installed, fit to measure?"},
 };
 enum { COMMANDS = sizeof(commands) / sizeof(commands[0]) };
@@ -52,7 +54,7 @@ static int finish(int code)
 int main(int argc, char **argv)
 {
     if (argc < 2)
-        return bad_usage("no command: list, run, explore or doctor");
+        return bad_usage("no command: list, run, explore, pitfall or doctor");
     if (!strcmp(argv[1], "--help"))
         return finish(help());
     for (size_t i = 0; i < COMMANDS; i++) {
@@ -64,5 +66,5 @@ int main(int argc, char **argv)
         }
         return finish(commands[i].run(argc - 1, argv + 1));
     }
-    return bad_usage("unknown command '%s': list, run, explore or doctor", argv[1]);
+    return bad_usage("unknown command '%s': list, run, explore, pitfall or doctor", argv[1]);
 }
