@@ -78,6 +78,8 @@ static int parse(int argc, char **argv, struct arguments *a)
             i++;
         } else if (!strcmp(flag, "--fixed")) {
             a->fixed = true;
+        } else if (!strcmp(flag, "--pages")) {
+            a->verify.pages = true;
         } else if (!strcmp(flag, "--raw")) {
             a->raw = true;
         } else if (!strcmp(flag, "--json")) {

@@ -11,6 +11,7 @@
  *   expect.c            runs a program that may hang, and says how it ended
  *   pitfall_show.c      one pitfall under one tool, for a reader
  *   pitfall_verify.c    every claim of every pitfall, and what comes of it: the scoreboard
+ *   pitfall_pages.c     what the pages show of the tools' reports
  */
 
 #include <limits.h>
@@ -98,7 +99,7 @@ size_t pitfall_changes(const struct pitfall *pitfall, struct change *changes, si
 struct tool {
     const char *name;
     const char *title;
-    const char *preset;  /* whose build it takes */
+    const char *preset;  /* whose build it takes; NULL: this program's own */
     const char *program; /* to be found in PATH; NULL: comes with the compiler */
     const char *argv[8]; /* before the program's path */
     const char *env[4];
@@ -123,6 +124,9 @@ struct outcome {
 
 /* What the tool has said, out of the text and the end of a run. */
 void tool_reports(const struct tool *tool, const struct outcome *outcome, struct kinds *kinds);
+
+/* Whether a line of a tidied report (below) is one that a kind is known by. */
+bool tool_line_reports(const struct tool *tool, const char *line);
 
 /* ------------------------------------------------------------------ running */
 
@@ -164,11 +168,21 @@ struct verify_options {
     const char *only_tools; /* the same */
     const char *json;       /* NULL: none, "-": stdout */
     const char *scoreboard; /* a Markdown file; NULL: none */
+    bool pages;             /* fill in the pages */
 };
 int pitfall_verify(const struct pitfall *pitfalls, size_t n, const struct verify_options *options);
 
-/* What a report says, without process numbers, addresses and paths of this machine, and no line
- * wider than `width`. Returns a string to be freed. */
+/* What one tool has said of a broken.c. */
+struct seen {
+    struct kinds kinds;
+    char *text; /* NULL: it was not run */
+};
+
+/* Fills in the blocks of its page. `seen`: one for each tool. */
+int pitfall_page(const struct pitfall *pitfall, const struct seen *seen);
+
+/* What a report says, without process numbers, addresses of code and paths of this machine, and no
+ * line wider than `width`. Returns a string to be freed; NULL: no memory. */
 char *pitfall_tidy(const char *text, size_t width);
 
 #endif

@@ -50,14 +50,26 @@ static const char *without_number(const char *line)
     return end + 2 + (end[2] == ' ');
 }
 
-/* Addresses stay: one sees which are the same. Paths of the tree, numbers of processes and offsets
- * in a program go. */
+/* Addresses of code, in front of the name of a function: "at 0x10B769: first", "#0 0x10B769 in
+ * first". */
+static const char *past_code_address(const char *at)
+{
+    if (strncmp(at, "0x", 2) != 0)
+        return at;
+    const char *end = at + 2 + strspn(at + 2, "0123456789abcdefABCDEF");
+    if (!strncmp(end, ": ", 2))
+        return end + 2;
+    return !strncmp(end, " in ", 4) ? end + 4 : at;
+}
+
+/* Addresses of data stay: one sees which are the same. Paths of the tree, numbers of processes and
+ * offsets in a program go. */
 static void clean(const char *line, char *to, size_t size)
 {
     const char *root = pitfall_root();
     size_t root_length = strlen(root);
     size_t used = 0;
-    for (const char *from = line; *from && used + 1 < size;) {
+    for (const char *from = line; *(from = past_code_address(from)) && used + 1 < size;) {
         if (!strncmp(from, root, root_length) && from[root_length] == '/')
             from += root_length + 1;
         else if (!strncmp(from, "demos/pitfalls/P", 16) && strchr(from + 16, '/'))
@@ -174,15 +186,7 @@ static void print_report(const struct tool *tool, const struct outcome *outcome,
     char *text = raw ? strdup(outcome->text) : pitfall_tidy(outcome->text, WIDTH);
     char *rest = text;
     for (char *line; text && (line = strsep(&rest, "\n")) != NULL && (rest || *line);) {
-        struct outcome one = {.text = line, .length = strlen(line)};
-        struct kinds kinds = {.n = 0};
-        char marked[1024];
-        /* Tidied, the line has lost what tells Valgrind's from others. */
-        snprintf(marked, sizeof marked, "%s%s", tool->program && !raw ? "==1== " : "", line);
-        one.text = marked;
-        if (tool != &tools[TOOL_NATIVE])
-            tool_reports(tool, &one, &kinds);
-        bool bad = kinds.n > 0 || !strncmp(line, "wrong: ", 7);
+        bool bad = tool_line_reports(tool, line) || !strncmp(line, "wrong: ", 7);
         printf("%s%s%s\n", bad ? RED : "", line, bad ? PLAIN : "");
     }
     free(text);

@@ -13,19 +13,31 @@
 
 enum { LINES_MAX = 400 };
 
-const char *pitfall_root(void)
+/* The place of this program: ROOT/build/PRESET/demos/conc-driver. */
+static const char *place_of(char **preset)
 {
     static char root[PATH_MAX];
+    static char *own_preset;
     if (root[0] == '\0') {
         ssize_t length = readlink("/proc/self/exe", root, sizeof root - 1);
         root[length > 0 ? length : 0] = '\0';
-        for (int up = 0; up < 4; up++) { /* conc-driver, demos, release, build */
+        for (int up = 0; up < 4; up++) {
             char *slash = strrchr(root, '/');
-            if (slash)
-                *slash = '\0';
+            if (!slash)
+                break;
+            *slash = '\0';
+            if (up == 2)
+                own_preset = slash + 1;
         }
     }
+    *preset = own_preset;
     return root;
+}
+
+const char *pitfall_root(void)
+{
+    char *preset;
+    return place_of(&preset);
 }
 
 /* ------------------------------------------------------------------ kinds */
@@ -268,7 +280,9 @@ const char *pitfall_source(const struct pitfall *pitfall, bool fixed, char *path
 const char *pitfall_program(
     const struct pitfall *pitfall, const char *preset, bool fixed, char *path, size_t size)
 {
-    snprintf(path, size, "%s/build/%s/pitfalls/P%02d_%s/%s", pitfall_root(), preset,
+    char *own_preset;
+    const char *root = place_of(&own_preset);
+    snprintf(path, size, "%s/build/%s/pitfalls/P%02d_%s/%s", root, preset ? preset : own_preset,
         pitfall->number, pitfall->slug, file_of(fixed));
     return path;
 }

@@ -12,8 +12,8 @@
 /* Valgrind and TSan look at threads, so conc runs its tasks as threads there. --fair-sched: threads
  * that wait at a gate must not keep the others from running. */
 const struct tool tools[TOOLS] = {
-    {"native", "no tool at all", "release", NULL, {NULL}, {NULL}},
-    {"conc", "conc's own checks", "release", NULL, {NULL}, {"CONC_CHECK=1", NULL}},
+    {"native", "no tool at all", NULL, NULL, {NULL}, {NULL}},
+    {"conc", "conc's own checks", NULL, NULL, {NULL}, {"CONC_CHECK=1", NULL}},
     {"helgrind", "Valgrind's Helgrind", "valgrind", "valgrind",
         {"valgrind", "--tool=helgrind", "--fair-sched=yes", "--history-level=full", NULL}, {NULL}},
     {"drd", "Valgrind's DRD", "valgrind", "valgrind",
@@ -165,6 +165,14 @@ static bool is_theirs(const struct tool *tool, const char *line)
     if (tool->program)
         return !strncmp(line, "==", 2) && !strstr(line, ": 0 bytes in");
     return true;
+}
+
+bool tool_line_reports(const struct tool *tool, const char *line)
+{
+    for (size_t i = 0; i < sizeof meanings / sizeof meanings[0]; i++)
+        if (!strcmp(meanings[i].tool, tool->name) && strstr(line, meanings[i].words))
+            return true;
+    return false;
 }
 
 void tool_reports(const struct tool *tool, const struct outcome *outcome, struct kinds *kinds)

@@ -18,6 +18,7 @@ struct check {
     int tool;
     bool fixed;
     struct kinds reported; /* of the last run; of the first that broke the claim, if one has */
+    char *text;            /* of the first run of a broken one, where there are pages to fill */
     int runs;
     int broken; /* how many of them did not do as claimed */
 };
@@ -28,6 +29,7 @@ struct verify {
     size_t next; /* to be started */
     size_t done;
     size_t failed;
+    bool keep; /* the text of broken ones */
 };
 
 static const struct claim *claim_of(const struct check *check)
@@ -109,7 +111,10 @@ static void judge(struct verify *v, struct check *check, struct outcome *outcome
             kinds_text(&claim_of(check)->sure, claims, sizeof claims),
             kinds_text(&reported, says, sizeof says));
     }
-    free(outcome->text);
+    if (v->keep && !check->fixed && !check->text)
+        check->text = outcome->text;
+    else
+        free(outcome->text);
 }
 
 /* A few more than cores: those that hang use none. */
@@ -241,6 +246,26 @@ static int write_scoreboard(
     return FAILED;
 }
 
+/* ------------------------------------------------------------------ the pages */
+
+static int write_pages(const struct verify *v, const struct pitfall *pitfalls, size_t n)
+{
+    int rc = DONE;
+    for (size_t i = 0; i < n; i++) {
+        struct seen seen[TOOLS] = {{.text = NULL}};
+        bool any = false;
+        for (int tool = 0; tool < TOOLS; tool++) {
+            const struct check *check = check_of(v, &pitfalls[i], tool, false);
+            if (check)
+                seen[tool] = (struct seen){check->reported, check->text};
+            any |= check != NULL;
+        }
+        if (any && pitfall_page(&pitfalls[i], seen) != DONE)
+            rc = FAILED;
+    }
+    return rc;
+}
+
 /* ------------------------------------------------------------------ results */
 
 static json_t *kinds_json(const struct kinds *kinds)
@@ -286,7 +311,7 @@ static void print_summary(const struct verify *v, const struct pitfall *pitfalls
 
 int pitfall_verify(const struct pitfall *pitfalls, size_t n, const struct verify_options *options)
 {
-    struct verify v = {.n = 0};
+    struct verify v = {.keep = options->pages};
     int rc = plan(&v, pitfalls, n, options);
     if (rc == DONE)
         rc = run_all(&v, options->repeat);
@@ -294,10 +319,14 @@ int pitfall_verify(const struct pitfall *pitfalls, size_t n, const struct verify
         rc = write_json(&v, options->json);
     if (rc == DONE && options->scoreboard)
         rc = write_scoreboard(&v, pitfalls, n, options->scoreboard);
+    if (rc == DONE && options->pages)
+        rc = write_pages(&v, pitfalls, n);
     if (rc == DONE && !(options->json && !strcmp(options->json, "-")))
         print_summary(&v, pitfalls, n);
     if (rc == DONE && v.failed > 0)
         rc = FAILED;
+    for (size_t i = 0; i < v.n; i++)
+        free(v.checks[i].text);
     free(v.checks);
     return rc;
 }
