@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE /* memfd_create, strsignal */
 #include "demos/driver/driver.h"
+#include "demos/driver/pitfall.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,7 +22,7 @@
 enum { TIME_LIMIT_S = 20 };
 
 /* How much of the trace and of the program's own report is shown. */
-enum { TURNS_SHOWN = 24, REPORT_LINES = 16 };
+enum { TURNS_SHOWN = 24, COLUMNS = 3, REPORT_LINES = 16 };
 
 struct explored {
     const char *program;
@@ -37,7 +38,7 @@ struct explored {
 };
 
 /* How one run ended. */
-struct outcome {
+struct ending {
     int status;      /* of waitpid */
     bool other;      /* succeeded, with another result than the first that did */
     uint64_t result; /* a digest of stdout */
@@ -90,7 +91,7 @@ static uint64_t digest(int fd)
     return hash;
 }
 
-static int run(const struct explored *e, uint64_t seed, bool logged, struct outcome *outcome)
+static int run(const struct explored *e, uint64_t seed, bool logged, struct ending *outcome)
 {
     empty(e->out);
     empty(e->err);
@@ -112,12 +113,12 @@ static int run(const struct explored *e, uint64_t seed, bool logged, struct outc
     return DONE;
 }
 
-static bool succeeded(const struct outcome *outcome)
+static bool succeeded(const struct ending *outcome)
 {
     return WIFEXITED(outcome->status) && WEXITSTATUS(outcome->status) == 0;
 }
 
-static void describe(const struct outcome *outcome, char *text, size_t size)
+static void describe(const struct ending *outcome, char *text, size_t size)
 {
     int status = outcome->status;
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM)
@@ -164,41 +165,108 @@ static const char *tail(const char *text, size_t n)
     return text;
 }
 
-/* STEP, task: number and name, what it waits for, place, next task: number and name. */
-static void print_turn(char *line)
+/* One line of the log: STEP, task: number and name, what it waits for, place, next task: number and
+ * name. */
+struct turn {
+    const char *step;
+    const char *number;
+    const char *name;
+    char gives_up[96]; /* why its turn ends */
+};
+
+static bool read_turn(char *line, struct turn *turn)
 {
     char *field[7];
     for (int i = 0; i < 7; i++) {
         field[i] = strsep(&line, "\t");
         if (!field[i])
-            return;
+            return false;
     }
-    char who[48];
-    snprintf(who, sizeof who, "%s %s", field[1], field[2]);
+    *turn = (struct turn){.step = field[0], .number = field[1], .name = field[2]};
     const char *slash = strrchr(field[4], '/');
-    printf("  %6s  %-22.22s ", field[0], who);
+    const char *place = slash ? slash + 1 : field[4];
+    char *text = turn->gives_up;
+    size_t size = sizeof turn->gives_up;
     if (!strcmp(field[3], "for its turn"))
-        printf("could go on\n");
+        snprintf(text, size, "could go on");
     else if (!strcmp(field[3], "ends"))
-        printf("ends\n");
+        snprintf(text, size, "ends");
     else if (!strcmp(field[4], "-"))
-        printf("waits %s\n", field[3]);
+        snprintf(text, size, "waits %s", field[3]);
     else
-        printf("waits %s, at %s\n", field[3], slash ? slash + 1 : field[4]);
+        snprintf(text, size, "waits %s, at %s", field[3], place);
+    return true;
+}
+
+/* The column of a task; a new one, if it has none; -1: there are enough. */
+static int column_of(const struct turn *turn, const struct turn **columns, int *n)
+{
+    for (int i = 0; i < *n; i++)
+        if (!strcmp(columns[i]->number, turn->number))
+            return i;
+    if (*n == COLUMNS)
+        return -1;
+    columns[*n] = turn;
+    return (*n)++;
+}
+
+/* Side by side, where there are few tasks: what they did to each other is seen best so. */
+static bool print_columns(const struct turn *turns, int n)
+{
+    const struct turn *columns[COLUMNS];
+    int width = 0;
+    int used = 0;
+    for (int i = 0; i < n; i++)
+        if (column_of(&turns[i], columns, &used) < 0)
+            return false;
+    if (used == 0)
+        return false;
+    width = 70 / used;
+    printf("  %6s", "step");
+    for (int c = 0; c < used; c++) {
+        char who[48];
+        snprintf(who, sizeof who, "%s %s", columns[c]->number, columns[c]->name);
+        printf("  %-*.*s", width - 2, width - 2, who);
+    }
+    putchar('\n');
+    for (int i = 0; i < n; i++) {
+        int c = column_of(&turns[i], columns, &used);
+        const char *rest = turns[i].gives_up;
+        /* What is too long for its column goes on below. */
+        for (bool first = true; *rest; first = false) {
+            int length = (int)strlen(rest);
+            int cut = length;
+            if (length > width - 2)
+                for (cut = width - 2; cut > 10 && rest[cut] != ' ';)
+                    cut--;
+            printf("  %6s%*s  %.*s\n", first ? turns[i].step : "", c * width, "", cut, rest);
+            rest += cut + (rest[cut] == ' ');
+        }
+    }
+    return true;
 }
 
 static void print_trace(const struct explored *e)
 {
+    struct turn turns[TURNS_SHOWN];
+    int n = 0;
     char *text = text_of(e->log);
     if (!text)
         return;
-    size_t turns = lines_of(text);
-    printf("  %6s  %-22s %s\n", "step", "task", "gives up its turn");
-    if (turns > TURNS_SHOWN)
-        printf("  %6s  %zu turns before\n", "...", turns - TURNS_SHOWN);
+    size_t all = lines_of(text);
     char *rest = text + (tail(text, TURNS_SHOWN) - text);
-    for (char *line; (line = strsep(&rest, "\n")) && *line;)
-        print_turn(line);
+    for (char *line; n < TURNS_SHOWN && (line = strsep(&rest, "\n")) && *line;)
+        n += read_turn(line, &turns[n]);
+    if (all > TURNS_SHOWN)
+        printf("  %6s  %zu turns before\n", "...", all - TURNS_SHOWN);
+    if (!print_columns(turns, n)) {
+        printf("  %6s  %-22s %s\n", "step", "task", "gives up its turn");
+        for (int i = 0; i < n; i++) {
+            char who[48];
+            snprintf(who, sizeof who, "%s %s", turns[i].number, turns[i].name);
+            printf("  %6s  %-22.22s %s\n", turns[i].step, who, turns[i].gives_up);
+        }
+    }
     free(text);
 }
 
@@ -224,9 +292,9 @@ struct failures {
 
 /* Runs a failed schedule again, with the log on: how long is it, and does it repeat? */
 static int note_failure(
-    const struct explored *e, uint64_t seed, const struct outcome *outcome, struct failures *f)
+    const struct explored *e, uint64_t seed, const struct ending *outcome, struct failures *f)
 {
-    struct outcome again = *outcome;
+    struct ending again = *outcome;
     empty(e->log);
     if (run(e, seed, true, &again) != DONE)
         return FAILED;
@@ -256,7 +324,7 @@ static void report(const struct explored *e, const struct failures *f, uint64_t 
         e->seed, f->number);
     if (f->number == 0)
         return;
-    struct outcome last;
+    struct ending last;
     empty(e->log);
     if (run(e, f->shortest, true, &last) != DONE)
         return;
@@ -285,7 +353,7 @@ static int explore(struct explored *e)
     uint64_t result = 0;
     uint64_t done = 0;
     for (; done < e->schedules && !interrupted; done++) {
-        struct outcome outcome = {.other = false};
+        struct ending outcome = {.other = false};
         uint64_t seed = e->seed + done;
         if (run(e, seed, false, &outcome) != DONE)
             return FAILED;
@@ -330,11 +398,15 @@ static bool number(const char *text, uint64_t least, uint64_t *value)
 }
 
 /* Takes our own flags out of argv, wherever they stand; the others are the demo's. */
-static int parse(int *argc, char **argv, struct explored *e, const char **program)
+static int parse(int *argc, char **argv, struct explored *e, const char **program, bool *fixed)
 {
     int kept = 1;
     for (int i = 1; i < *argc; i++) {
         const char *flag = argv[i];
+        if (!strcmp(flag, "--fixed")) {
+            *fixed = true;
+            continue;
+        }
         bool mine =
             !strcmp(flag, "--schedules") || !strcmp(flag, "--seed") || !strcmp(flag, "--program");
         if (!mine) {
@@ -374,7 +446,9 @@ int command_explore(int argc, char **argv)
 {
     struct explored e = {.schedules = 1000, .seed = 1};
     const char *program = NULL;
-    int rc = parse(&argc, argv, &e, &program);
+    bool fixed = false;
+    bool of_pitfall = false;
+    int rc = parse(&argc, argv, &e, &program, &fixed);
     if (rc != DONE)
         return rc;
     char path[2 * PATH_MAX];
@@ -384,10 +458,25 @@ int command_explore(int argc, char **argv)
         snprintf(path, sizeof path, "%s", program);
         snprintf(replay, sizeof replay, "CONC_ENGINE=sim %s", program);
         args--; /* argv[0] is the program's now */
+    } else if (argc > 1 && argv[1][0] == 'P') {
+        static struct pitfall pitfalls[PITFALLS_MAX];
+        size_t n = 0;
+        rc = pitfalls_read(pitfalls, &n);
+        if (rc != DONE)
+            return rc;
+        const struct pitfall *pitfall = pitfall_find(pitfalls, n, argv[1]);
+        if (!pitfall)
+            return bad_usage("explore: no pitfall '%s' (./conc pitfall list)", argv[1]);
+        pitfall_program(pitfall, NULL, fixed, path, sizeof path);
+        of_pitfall = true;
+        snprintf(replay, sizeof replay, "CONC_ENGINE=sim %s", path + strlen(pitfall_root()) + 1);
+        snprintf(
+            e.title, sizeof e.title, "P%02d %s: ", pitfall->number, fixed ? "fixed" : "broken");
     } else {
         const struct catalogue_entry *entry = argc > 1 ? catalogue_find(argv[1]) : NULL;
         if (!entry)
-            return bad_usage("explore: %s%s%s: a number from %02d to %02d, a slug, or --program",
+            return bad_usage(
+                "explore: %s%s%s: a number from %02d to %02d, a slug, a pitfall, or --program",
                 argc > 1 ? "no demo '" : "no demo", argc > 1 ? argv[1] : "", argc > 1 ? "'" : "",
                 catalogue[0].number, catalogue[catalogue_length - 1].number);
         demo_path(entry, path, sizeof path);
@@ -403,6 +492,8 @@ int command_explore(int argc, char **argv)
     e.replay = replay;
     if (access(path, X_OK) != 0)
         return bad_usage("explore: %s: %s: a program that uses conc", path, strerror(errno));
+    if (fixed && !of_pitfall)
+        return bad_usage("explore: --fixed: only a pitfall has a fixed program");
     if (open_files(&e) != DONE)
         return FAILED;
     struct sigaction action = {.sa_handler = on_signal};
