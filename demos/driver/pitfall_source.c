@@ -144,6 +144,8 @@ static void set(struct head *head, const char *key, char *value)
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         if (strcmp(key, fields[i].key) != 0)
             continue;
+        if (fields[i].to[0] != '\0')
+            fault(head, "given twice:", key);
         if (strlen(value) >= fields[i].size)
             fault(head, "too long:", key);
         snprintf(fields[i].to, fields[i].size, "%s", value);
