@@ -197,14 +197,20 @@ int conc_chan_try_recv(struct conc_chan *ch, void *element)
 /* --- the rest -----------------------------------------------------------------------------------
  */
 
-/* Appends list b to list a. */
-static struct conc_wait_node *join(struct conc_wait_node *a, struct conc_wait_node *b)
+/* Claims all that wait in a queue of a channel that has been closed, and appends them to the list
+ * which ends at `end`; returns its end. In one pass: with a hundred thousand stacks to look at, a
+ * pass takes 20 ms. */
+static struct conc_wait_node **dismiss(
+    struct conc_chan *ch, struct conc_wait_queue *queue, struct conc_wait_node **end)
 {
-    struct conc_wait_node **end = &a;
-    while (*end)
-        end = &(*end)->next;
-    *end = b;
-    return a;
+    for (struct conc_wait_node *node; (node = conc_wait_queue_claim(queue)); end = &node->next) {
+        if (queue == &ch->receivers)
+            conc_chan_zero(ch, node->data);
+        node->result = EPIPE;
+        *end = node;
+    }
+    *end = NULL;
+    return end;
 }
 
 int conc_chan_close(struct conc_chan *ch)
@@ -217,12 +223,8 @@ int conc_chan_close(struct conc_chan *ch)
         return EPIPE;
     }
     atomic_store_explicit(&ch->closed, true, memory_order_relaxed);
-    struct conc_wait_node *receivers = conc_wait_queue_claim_all(&ch->receivers);
-    for (struct conc_wait_node *node = receivers; node; node = node->next)
-        conc_chan_zero(ch, node->data);
-    struct conc_wait_node *list = join(receivers, conc_wait_queue_claim_all(&ch->senders));
-    for (struct conc_wait_node *node = list; node; node = node->next)
-        node->result = EPIPE;
+    struct conc_wait_node *list;
+    dismiss(ch, &ch->senders, dismiss(ch, &ch->receivers, &list));
     conc_lock_release(&ch->lock);
     conc_wait_list_unpark(list);
     return 0;
