@@ -72,10 +72,15 @@ static void put_how(FILE *out, const struct results *r)
         out);
 }
 
-static void put_page(FILE *out, const struct results *r, const struct answer *answers, size_t n)
+static void put_page(
+    FILE *out, const struct results *r, const struct answer *answers, size_t n, bool pitfalls)
 {
     fputs("# conc: measured\n\n", out);
     put_summary(out, r, answers, n);
+    if (pitfalls)
+        fputs("What goes wrong between tasks, and which tool says so: "
+              "[the scoreboard of the pitfalls](pitfalls.html).\n\n",
+            out);
     for (size_t i = 0; i < r->n; i++)
         if (strcmp(r->patterns[i].mode, "smoke") == 0) {
             fputs("<span class=\"false\">These numbers come from a smoke run</span>, one round of "
@@ -118,15 +123,15 @@ static int write_text(const char *path, const char *text, size_t size)
     return fclose(out) != 0 || rc;
 }
 
-int page_write(
-    const struct results *results, const struct answer *answers, size_t n, const char *dir)
+int page_write(const struct results *results, const struct answer *answers, size_t n, bool pitfalls,
+    const char *dir)
 {
     char *markdown = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&markdown, &size);
     int rc = out == NULL;
     if (rc == 0) {
-        put_page(out, results, answers, n);
+        put_page(out, results, answers, n, pitfalls);
         rc = ferror(out) != 0;
         rc |= fclose(out) != 0;
     }
@@ -138,5 +143,52 @@ int page_write(
     free(markdown);
     if (rc != 0)
         fprintf(stderr, "conc-report: cannot write the page\n");
+    return rc;
+}
+
+/* The text of a file without its links to other Markdown files, "[P05](P05_counter.md)": they are
+ * not in the report. */
+static char *read_without_links(const char *path)
+{
+    char *text = NULL;
+    size_t room = 0;
+    FILE *in = fopen(path, "re");
+    if (in == NULL || getdelim(&text, &room, '\0', in) < 0) {
+        free(text);
+        text = NULL;
+    }
+    if (in != NULL)
+        fclose(in);
+    char *to = text;
+    for (char *from = text; text != NULL && *from != '\0';) {
+        char *middle = *from == '[' ? strstr(from, "](") : NULL;
+        char *end = middle != NULL ? strstr(middle, ".md)") : NULL;
+        if (end != NULL && memchr(from, '\n', (size_t)(end - from)) == NULL) {
+            size_t length = (size_t)(middle - from) - 1;
+            memmove(to, from + 1, length);
+            to += length;
+            from = end + strlen(".md)");
+        } else {
+            *to++ = *from++;
+        }
+    }
+    if (text != NULL)
+        *to = '\0';
+    return text;
+}
+
+int page_write_pitfalls(const char *scoreboard, const char *dir)
+{
+    char path[600];
+    char *markdown = read_without_links(scoreboard);
+    if (markdown == NULL) {
+        fprintf(stderr, "conc-report: cannot read %s\n", scoreboard);
+        return 1;
+    }
+    snprintf(path, sizeof path, "%.500s/pitfalls.html", dir);
+    int rc = write_html(path, markdown, strlen(markdown));
+    free(markdown);
+    if (rc != 0)
+        fprintf(stderr, "conc-report: cannot write the page of the pitfalls\n");
     return rc;
 }

@@ -31,11 +31,12 @@ enum { PARTS = sizeof parts / sizeof parts[0] };
 static void print_help(void)
 {
     puts(
-        "usage: conc-report --out DIR FILE...\n"
+        "usage: conc-report --out DIR [--pitfalls FILE.md] FILE...\n"
         "\n"
         "Makes one report from result files of the benchmark programs (bench --json FILE).\n"
         "\n"
         "  --out DIR  where it goes: index.html, results.json, charts/ and data/; made if missing\n"
+        "  --pitfalls FILE.md  a scoreboard of the pitfalls, which becomes pitfalls.html\n"
         "  --help     print this and end\n"
         "\n"
         "exit code: 0 done, 1 a file is bad or cannot be written, 2 bad usage, 77 no gnuplot");
@@ -122,7 +123,7 @@ static int cannot_write(const char *path, int rc)
 
 /* ---- the report ---- */
 
-static int make_report(const struct results *results, const char *work)
+static int make_report(const struct results *results, const char *scoreboard, const char *work)
 {
     struct answer *answers;
     size_t n;
@@ -136,7 +137,9 @@ static int make_report(const struct results *results, const char *work)
     if (rc == 0)
         rc = charts_write(results, work);
     if (rc == 0)
-        rc = page_write(results, answers, n, work);
+        rc = page_write(results, answers, n, scoreboard != NULL, work);
+    if (rc == 0 && scoreboard != NULL)
+        rc = page_write_pitfalls(scoreboard, work);
     free(answers);
     return rc;
 }
@@ -157,7 +160,7 @@ static int publish(const char *work, const char *out)
     return 0;
 }
 
-static int write_report(const struct results *results, const char *out)
+static int write_report(const struct results *results, const char *scoreboard, const char *out)
 {
     int rc = make_dirs(out);
     char work[PATH_SIZE];
@@ -174,7 +177,7 @@ static int write_report(const struct results *results, const char *out)
             cannot_write(path, rc);
     }
     if (rc == 0)
-        rc = make_report(results, work);
+        rc = make_report(results, scoreboard, work);
     if (rc == 0)
         rc = publish(work, out);
     remove_work(work);
@@ -184,6 +187,7 @@ static int write_report(const struct results *results, const char *out)
 int main(int argc, char **argv)
 {
     const char *out = NULL;
+    const char *scoreboard = NULL;
     int files = 0;
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--help") == 0) {
@@ -194,6 +198,8 @@ int main(int argc, char **argv)
             out = i + 1 < argc ? argv[++i] : "";
         } else if (strncmp(argv[i], "--out=", 6) == 0) {
             out = argv[i] + 6;
+        } else if (strcmp(argv[i], "--pitfalls") == 0 && i + 1 < argc) {
+            scoreboard = argv[++i];
         } else if (argv[i][0] == '-') {
             fprintf(stderr, "conc-report: no flag '%s'; --help lists the flags\n", argv[i]);
             return 2;
@@ -218,7 +224,7 @@ int main(int argc, char **argv)
     if (rc == 0)
         rc = results_sort(&results) != 0;
     if (rc == 0)
-        rc = write_report(&results, out);
+        rc = write_report(&results, scoreboard, out);
     if (rc == 0)
         printf("%s/index.html\n", out);
     results_free(&results);

@@ -102,6 +102,35 @@ START_TEST(whole_report)
 END_TEST
 
 /* A second report over the first one; what else lies in the directory stays. */
+START_TEST(report_with_pitfalls)
+{
+    char dir[SAMPLE_PATH];
+    char out[SAMPLE_PATH + 16];
+    char pool[SAMPLE_PATH];
+    char board[SAMPLE_PATH];
+    static struct unit_child child;
+    sample_dir(dir);
+    snprintf(out, sizeof out, "%s/report", dir);
+    sample_pool(pool, dir);
+    sample_file(board, dir, "board.md",
+        "# The scoreboard\n\n| # | tsan |\n|---|---|\n| [P05](P05_counter.md) | race |\n");
+    sample_run(&child, "conc-report", "--out", out, "--pitfalls", board, pool, NULL);
+    need_gnuplot(&child);
+    ck_assert_msg(child.exit_code == 0, "exit code %d: %s", child.exit_code, child.err);
+    char *page = sample_read(out, "index.html");
+    has(page, "<a href=\"pitfalls.html\">");
+    free(page);
+    page = sample_read(out, "pitfalls.html");
+    has(page, "<!doctype html>");
+    has(page, "<td>P05</td>");
+    has(page, "<td>race</td>");
+    free(page);
+    sample_run(&child, "conc-report", "--out", out, "--pitfalls", "/nowhere.md", pool, NULL);
+    sample_refused(&child, 1, "/nowhere.md");
+    sample_remove(dir);
+}
+END_TEST
+
 START_TEST(report_again)
 {
     char dir[SAMPLE_PATH];
@@ -321,6 +350,6 @@ END_TEST
 
 int main(void)
 {
-    return unit_main(
-        "plots_report", whole_report, report_again, bad_files, bad_usage, gantt, bad_traces);
+    return unit_main("plots_report", whole_report, report_with_pitfalls, report_again, bad_files,
+        bad_usage, gantt, bad_traces);
 }

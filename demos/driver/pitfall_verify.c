@@ -226,7 +226,7 @@ static int write_scoreboard(
     fprintf(out,
         "# The scoreboard\n\n"
         "Made by `./conc pitfall verify --scoreboard`, never by hand. Each program was run under\n"
-        "each tool; a cell says what was reported, and – that the tool kept silent. *native*: "
+        "each tool; a cell says what was reported, and - that the tool kept silent. *native*: "
         "what\n"
         "one sees without a tool. *conc*: conc's own checks.\n\n");
     put_rows(out, v, pitfalls, n, false);
