@@ -184,8 +184,10 @@ static void work(void *arg)
     conc_cleanup_push(&cleanup, left_by_exit, pool);
     do {
         rc = next_task(pool, &task, idler == STAYS ? 0 : pool->idle_ns);
-        if (rc == 0)
+        if (rc == 0) {
             run_task(pool, &task);
+            conc_chan_give_way(pool->tasks, NULL);
+        }
         idler = rc == ETIMEDOUT ? idled(pool) : ASKS_AGAIN;
     } while (rc != EPIPE && idler != LEAVES);
     conc_cleanup_pop(&cleanup, false);

@@ -265,6 +265,7 @@ static void map_run(struct fan_task *task)
             stop_waiting(fan, rc);
             return;
         }
+        conc_chan_give_way(work->in, work->out);
     }
 }
 

@@ -106,6 +106,7 @@ static void consumer(void *arg)
             o->drop_result(me->result);
         if (rc != 0)
             fail(run, rc);
+        conc_chan_give_way(run->items, run->results);
     }
     conc_cleanup_pop(&cleanup, false);
 }

@@ -314,6 +314,7 @@ static int next_task(struct worker *worker, struct task *task)
     struct conc_worker_pool *pool = worker->pool;
     if (pool->levels > 1)
         return next_by_level(worker, task);
+    conc_chan_give_way(pool->tasks[0], pool->results);
     int rc = conc_chan_try_recv(pool->tasks[0], task);
     if (rc == 0)
         return 0;

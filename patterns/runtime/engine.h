@@ -128,6 +128,9 @@ struct conc_engine {
     int64_t (*now_ns)(void);
     void (*blocking)(void (*fn)(void *), void *arg);
 
+    /* A task keeps its thread until it waits or yields. */
+    bool cooperative;
+
     /* A task that has an owner is reaped and destroyed by the engine itself, as soon as it has left
      * its stack. Else its owner must do so. */
     bool releases;

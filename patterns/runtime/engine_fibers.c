@@ -287,6 +287,7 @@ const struct conc_engine conc_engine_fibers = {
     .checkpoint = fibers_checkpoint,
     .now_ns = conc_fiber_now_ns,
     .blocking = conc_fiber_blocking,
+    .cooperative = true,
     .releases = true,
     .tasks = conc_fiber_tasks,
 };

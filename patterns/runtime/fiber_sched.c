@@ -103,6 +103,7 @@ static struct fiber *steal_from(struct worker *thief, struct worker *victim, boo
 struct look {
     unsigned long picks[MAX_WORKERS];
     int64_t at_ns;
+    bool still; /* nobody has switched since the look before, and nobody waits */
 };
 
 /* How long a task may be expected to wait in another worker's queue before it is worth stealing;
@@ -120,6 +121,7 @@ static struct fiber *steal(struct worker *w, struct look *look)
     struct fiber *taken = NULL;
     if (span < LOOK_NS)
         return NULL;
+    look->still = true;
     int n = atomic_load(&conc_fibers.started);
     for (int i = 0; i < n; i++) {
         struct worker *victim = conc_fibers.workers[i];
@@ -128,10 +130,12 @@ static struct fiber *steal(struct worker *w, struct look *look)
         unsigned long picks = atomic_load_explicit(&victim->picks, memory_order_relaxed);
         unsigned long done = picks - look->picks[i];
         look->picks[i] = picks;
-        if (taken || span > CONC_S(1) || atomic_load(&victim->asleep))
+        if (atomic_load(&victim->asleep))
             continue;
         int64_t waiting = (int64_t)queue_len(&victim->queue);
-        if (waiting == 0 && !__atomic_load_n(&victim->next_run, __ATOMIC_RELAXED))
+        bool none = waiting == 0 && !__atomic_load_n(&victim->next_run, __ATOMIC_RELAXED);
+        look->still = look->still && done == 0 && none;
+        if (taken || none || span > CONC_S(1))
             continue;
         if (done == 0)
             taken = steal_from(w, victim, true);
@@ -264,11 +268,12 @@ static void worker_sleep(struct worker *w, int64_t until_ns, bool keeps_time)
     claim_sleeper(w); /* unless somebody has */
 }
 
-/* How long an idle worker looks on before it sleeps; its shortest and longest nap as a watcher; and
- * after how many naps, all of them idle, it rests. Resting costs nothing, but a worker with a
- * backlog has to wake the one that rests: so not at once. */
+/* How long an idle worker looks on before it sleeps; its shortest and longest nap as a watcher, and
+ * from where on it asks to be woken; and after how many naps, all of them idle, it rests. Resting
+ * costs nothing, but a worker with a backlog has to wake the one that rests: so not at once. */
 static const int64_t SPIN_NS = 10000;
 static const int64_t NAP_MIN_NS = 20000;
+static const int64_t NAP_LONG_NS = 150000;
 static const int64_t NAP_MAX_NS = 1000000;
 enum { REST_AFTER = 20 };
 
@@ -283,11 +288,16 @@ static struct fiber *find_work(struct worker *w, struct look *look)
 
 /* Until when an idle worker that watches sleeps. Where it rests it gives up watching, before it
  * looks a last time whether it may: a worker that begins to work says so before it looks whether
- * anybody watches, so one of them sees the other. */
-static int64_t watch_until(struct worker *w, bool *watching, int64_t *nap_ns, int *idle_naps)
+ * anybody watches, so one of them sees the other. It does the same for a long nap while the others
+ * do nothing but compute: the first task that one of them makes ready is to wake it, and if that
+ * comes at this very moment it waits for the nap's end. Where tasks pass messages it naps on
+ * undisturbed, or it would be woken for nothing again and again. */
+static int64_t watch_until(
+    struct worker *w, bool *watching, int64_t *nap_ns, int *idle_naps, bool still)
 {
     int64_t now = conc_fiber_now_ns();
-    if (!somebody_works(w) && *idle_naps >= REST_AFTER) {
+    bool rests = !somebody_works(w) && *idle_naps >= REST_AFTER;
+    if (rests || (still && *nap_ns >= NAP_LONG_NS)) {
         *watching = false;
         atomic_store(&conc_fibers.watched, false);
     }
@@ -325,7 +335,9 @@ static struct fiber *wait_for_work(struct worker *w)
         if (!watching)
             watching = !atomic_exchange(&conc_fibers.watched, true);
         bool keeps_time = watching;
-        int64_t until = keeps_time ? watch_until(w, &watching, &nap_ns, &idle_naps) : CONC_FOREVER;
+        int64_t until = CONC_FOREVER;
+        if (keeps_time)
+            until = watch_until(w, &watching, &nap_ns, &idle_naps, look.still);
         worker_sleep(w, until, keeps_time);
     }
     if (watching)

@@ -230,6 +230,16 @@ int conc_chan_close(struct conc_chan *ch)
     return 0;
 }
 
+void conc_chan_give_way(const struct conc_chan *in, const struct conc_chan *out)
+{
+    size_t filled = in ? conc_chan_count(in) : 0; /* where that is 0 the task is about to wait */
+    bool low = filled > 0 && 2 * filled < in->capacity;
+    bool high = out && 2 * conc_chan_count(out) > out->capacity;
+    const struct conc_engine *engine = conc_self()->engine;
+    if ((low || high) && engine->cooperative)
+        engine->yield();
+}
+
 size_t conc_chan_len(struct conc_chan *ch)
 {
     if (!ch)

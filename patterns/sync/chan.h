@@ -91,6 +91,14 @@ int conc_chan_try_recv(struct conc_chan *ch, void *element);
  * close is visible to whoever gets EPIPE from it. */
 int conc_chan_close(struct conc_chan *ch);
 
+/*
+ * For a task that works on elements of `in` and sends to `out` (NULL: does not), after each. Where
+ * a task keeps its thread until it waits, lets others run when `in` is more than half empty or
+ * `out` more than half full: so whoever fills the one and empties the other runs while there is
+ * work for all, and not when workers wait already. Never waits for anything.
+ */
+void conc_chan_give_way(const struct conc_chan *in, const struct conc_chan *out);
+
 /* How many elements are in the channel at this moment, and how many fit; 0 for NULL. */
 size_t conc_chan_len(struct conc_chan *ch);
 size_t conc_chan_cap(const struct conc_chan *ch);
