@@ -4,10 +4,8 @@
  * The threads engine: a task is a pthread. The baseline that every C class knows, and the engine
  * that Helgrind, DRD and ThreadSanitizer understand as it is.
  *
- * A task sleeps on a parker of its own: a mutex, a condition and the token. One waiter per
- * condition, because glibc 2.36 can lose a signal when there are several (bug 25847). A task that
- * waits for a file descriptor sleeps in poll(2) instead, with an eventfd beside the descriptor for
- * the token.
+ * A task sleeps on a parker of its own (parker.h), which holds the token. A task that waits for a
+ * file descriptor sleeps in poll(2) instead, with an eventfd beside the descriptor for the token.
  *
  * It also carries the threads that conc did not start (main, threads of a host program), on every
  * engine.
@@ -29,16 +27,13 @@
 #include "runtime/clock.h"
 #include "runtime/engine.h"
 #include "runtime/memory.h"
+#include "runtime/parker.h"
 
 struct thread_task {
     struct conc_task task;
-    pthread_t thread;      /* its own, from its begin; not for adopted threads */
-    pthread_mutex_t mutex; /* guards the fields below */
-    pthread_cond_t cond;
-    bool token;
-    bool asleep;  /* counted as asleep: no deadline */
-    bool polling; /* in poll(2): wake it through wake_fd */
-    int wake_fd;  /* -1 until the first poll */
+    pthread_t thread; /* its own, from its begin; not for adopted threads */
+    struct conc_parker parker;
+    int wake_fd; /* the task's, and while it polls its waker's; -1 until the first poll */
 };
 
 CONC_THREAD_LOCAL_DEFINE(struct conc_task *, conc_task_current);
@@ -55,23 +50,17 @@ static struct thread_task *thread_task(struct conc_task *task)
 /* --- life ---------------------------------------------------------------------------------------
  */
 
-static void parker_init(struct thread_task *t)
+static void sleep_init(struct thread_task *t)
 {
-    pthread_mutex_init(&t->mutex, NULL);
-    pthread_condattr_t attr;
-    pthread_condattr_init(&attr);
-    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&t->cond, &attr);
-    pthread_condattr_destroy(&attr);
+    conc_parker_init(&t->parker);
     t->wake_fd = -1;
 }
 
-static void parker_destroy(struct thread_task *t)
+static void sleep_destroy(struct thread_task *t)
 {
     if (t->wake_fd >= 0)
         close(t->wake_fd);
-    pthread_cond_destroy(&t->cond);
-    pthread_mutex_destroy(&t->mutex);
+    conc_parker_destroy(&t->parker);
 }
 
 static int threads_create(struct conc_task **task)
@@ -79,7 +68,7 @@ static int threads_create(struct conc_task **task)
     struct thread_task *t = conc_calloc(1, sizeof *t);
     if (!t)
         return ENOMEM;
-    parker_init(t);
+    sleep_init(t);
     *task = &t->task;
     return 0;
 }
@@ -87,7 +76,7 @@ static int threads_create(struct conc_task **task)
 static void threads_destroy(struct conc_task *task)
 {
     struct thread_task *t = thread_task(task);
-    parker_destroy(t);
+    sleep_destroy(t);
     conc_free(t);
 }
 
@@ -152,7 +141,7 @@ static void adopted_thread_ends(void *arg)
     conc_task_current_set(NULL);
     conc_census_thread_removed();
     conc_lock_destroy(&t->task.end_lock);
-    parker_destroy(t);
+    sleep_destroy(t);
 }
 
 struct conc_task *conc_thread_adopt(void)
@@ -168,7 +157,7 @@ struct conc_task *conc_thread_adopt(void)
     struct thread_task *t = &adopted;
     memset(t, 0, sizeof *t);
     t->task.engine = &conc_engine_threads;
-    parker_init(t);
+    sleep_init(t);
     if (key_made)
         pthread_setspecific(key, t);
     sharpen_timers();
@@ -193,72 +182,52 @@ static struct timespec timespec_of(int64_t ns)
     return (struct timespec){.tv_sec = ns / CONC_S(1), .tv_nsec = ns % CONC_S(1)};
 }
 
-/* Takes the token if it is there. Under the mutex. */
-static bool take_token(struct thread_task *t)
-{
-    bool had = t->token;
-    t->token = false;
-    return had;
-}
-
-static int wait_until(struct thread_task *t, int64_t deadline_ns)
-{
-    struct timespec until = timespec_of(deadline_ns);
-    return pthread_cond_timedwait(&t->cond, &t->mutex, &until);
-}
-
 /* Sleeps until the token is there, counted as asleep: nothing but an unpark can end this sleep. Who
  * is the last to fall asleep looks for a deadlock, and while there are threads that conc does not
- * know goes on looking, ever less often. Under the mutex, which is released meanwhile. */
-static void sleep_for_token(struct thread_task *t)
+ * know goes on looking, ever less often. */
+static void sleep_for_token(struct conc_parker *p)
 {
-    t->asleep = true;
-    bool look = conc_census_asleep();
-    for (int64_t nap_ns = CONC_MS(1); look && !t->token;) {
-        pthread_mutex_unlock(&t->mutex);
-        look = !conc_census_check_deadlock();
-        pthread_mutex_lock(&t->mutex);
-        if (look && !t->token)
-            wait_until(t, conc_time_add(conc_engine_threads.now_ns(), nap_ns));
-        nap_ns = nap_ns < CONC_S(1) ? 2 * nap_ns : nap_ns;
+    if (conc_parker_enter(p, CONC_PARKER_COUNTED)) {
+        int64_t until_ns = CONC_FOREVER;
+        int64_t nap_ns = CONC_MS(1);
+        bool look = conc_census_asleep();
+        do {
+            look = look && !conc_census_check_deadlock();
+            until_ns = look ? conc_time_add(threads_now_ns(), nap_ns) : CONC_FOREVER;
+            nap_ns = nap_ns < CONC_S(1) ? 2 * nap_ns : nap_ns;
+        } while (conc_parker_sleep(p, CONC_PARKER_COUNTED, until_ns) != 0);
     }
-    while (!t->token)
-        pthread_cond_wait(&t->cond, &t->mutex);
+    conc_parker_take(p);
 }
 
 static int threads_park(struct conc_task *self, struct conc_lock *held, int64_t deadline_ns)
 {
-    CONC_NOTE(&self->wait_since, threads_now_ns(), memory_order_relaxed);
-    struct thread_task *t = thread_task(self);
-    int rc = 0;
+    struct conc_parker *p = &thread_task(self)->parker;
+    CONC_NOTE(&self->wait_since, 0, memory_order_relaxed);
     if (held)
         conc_lock_release(held);
-    pthread_mutex_lock(&t->mutex);
-    if (!t->token && deadline_ns == CONC_FOREVER)
-        sleep_for_token(t);
-    while (!t->token && rc == 0)
-        rc = wait_until(t, deadline_ns);
-    if (take_token(t))
-        rc = 0;
-    pthread_mutex_unlock(&t->mutex);
-    return rc;
+    if (conc_parker_look(p, deadline_ns))
+        return 0;
+    CONC_NOTE(&self->wait_since, threads_now_ns(), memory_order_relaxed);
+    if (deadline_ns == CONC_FOREVER) {
+        sleep_for_token(p);
+        return 0;
+    }
+    if (conc_parker_enter(p, CONC_PARKER_ASLEEP) &&
+        conc_parker_sleep(p, CONC_PARKER_ASLEEP, deadline_ns) != 0 &&
+        conc_parker_leave(p, CONC_PARKER_ASLEEP))
+        return ETIMEDOUT;
+    conc_parker_take(p);
+    return 0;
 }
 
-/* Everything under the mutex: as soon as it is free, the woken task may end and be freed. */
+/* A task that polls does not go on without having read what is written here: it is still there, and
+ * so is its descriptor. */
 static void threads_unpark(struct conc_task *task)
 {
     struct thread_task *t = thread_task(task);
-    pthread_mutex_lock(&t->mutex);
-    t->token = true;
-    if (t->asleep) {
-        t->asleep = false;
-        conc_census_awake();
-    }
-    if (t->polling)
+    if (conc_parker_put(&t->parker) == CONC_PARKER_POLLING)
         eventfd_write(t->wake_fd, 1);
-    else
-        pthread_cond_signal(&t->cond);
-    pthread_mutex_unlock(&t->mutex);
 }
 
 static void threads_park_sole(struct conc_task *self, struct conc_lock *held)
@@ -284,6 +253,14 @@ static int poll_both(int fd, short events, short *revents, int wake_fd, int64_t 
     return 0;
 }
 
+/* Waits for what the unparker writes, for it may not have come to that yet. */
+static void read_wake(int wake_fd)
+{
+    eventfd_t ignored;
+    while (eventfd_read(wake_fd, &ignored) != 0)
+        poll(&(struct pollfd){.fd = wake_fd, .events = POLLIN}, 1, -1);
+}
+
 static int threads_park_fd(struct conc_task *self, struct conc_lock *held, int fd, short events,
     short *revents, int64_t deadline_ns)
 {
@@ -301,23 +278,20 @@ static int threads_park_fd(struct conc_task *self, struct conc_lock *held, int f
     if (t->wake_fd < 0)
         t->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int rc = t->wake_fd < 0 ? errno : 0;
-    bool woken = false;
-    pthread_mutex_lock(&t->mutex);
-    while (rc == 0 && *revents == 0 && !(woken = take_token(t))) {
-        t->polling = true;
-        pthread_mutex_unlock(&t->mutex);
+    bool token = false;
+    while (rc == 0 && *revents == 0 && !token) {
+        token = !conc_parker_enter(&t->parker, CONC_PARKER_POLLING);
+        if (token)
+            break;
         rc = poll_both(fd, events, revents, t->wake_fd, deadline_ns);
-        pthread_mutex_lock(&t->mutex);
-        t->polling = false;
+        token = !conc_parker_leave(&t->parker, CONC_PARKER_POLLING);
+        if (token)
+            read_wake(t->wake_fd);
     }
-    if (woken)
+    if (token && *revents == 0 && (rc == 0 || rc == ETIMEDOUT)) { /* else it is the next park's */
+        conc_parker_take(&t->parker);
         rc = 0;
-    else if (rc == ETIMEDOUT && take_token(t))
-        rc = 0;
-    pthread_mutex_unlock(&t->mutex);
-    eventfd_t ignored;
-    if (t->wake_fd >= 0)
-        eventfd_read(t->wake_fd, &ignored);
+    }
     errno = saved_errno;
     return rc;
 }

@@ -5,9 +5,10 @@
 #if !CONC_LOCK_PTHREAD
 
 #include <errno.h>
-#include <sched.h>
 #include <stdbool.h>
 #include <time.h>
+
+#include "runtime/cores.h"
 
 /* How long to look for the release before sleeping: about a microsecond, the length of a few
  * critical sections. A lock held for longer has a holder that was preempted; then we sleep, as
@@ -16,39 +17,17 @@
  * system call; sched_yield, which sends the waiters round in circles. */
 enum { SPINS = 40, NAP_NS = 5000 };
 
-/* With one core the holder cannot run while we spin. */
-static bool several_cores(void)
-{
-    static atomic_int cores; /* 0: not counted yet */
-    int n = atomic_load_explicit(&cores, memory_order_relaxed);
-    if (n == 0) {
-        cpu_set_t set;
-        n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
-        atomic_store_explicit(&cores, n, memory_order_relaxed);
-    }
-    return n > 1;
-}
-
-static inline void pause_core(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
 void conc_lock_acquire_slow(struct conc_lock *lock)
 {
     int saved_errno = errno;
-    int spins = several_cores() ? SPINS : 0;
+    int spins = conc_cores() > 1 ? SPINS : 0; /* with one the holder cannot run meanwhile */
     for (;;) {
         bool others_ran = conc_sim_wait_lock(lock); /* on sim the holder is on our own thread */
         for (int i = 0; i < spins && !others_ran; i++) {
             /* Look before the exchange: looking leaves the cache line with the holder. */
             if (!atomic_load_explicit(&lock->held, memory_order_relaxed))
                 break;
-            pause_core();
+            conc_core_pause();
         }
         if (conc_lock_try_acquire(lock))
             break;

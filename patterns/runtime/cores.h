@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONC_RUNTIME_CORES_H
+#define CONC_RUNTIME_CORES_H
+
+/* For those that look again and again until another core has written something. */
+
+/* How many cores the process may use, as counted at the first call. With one, who looks keeps from
+ * running whom it waits for. */
+int conc_cores(void);
+
+/* Between two looks: leaves the core's units to its other hardware thread. */
+static inline void conc_core_pause(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+#endif

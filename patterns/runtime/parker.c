@@ -1,0 +1,223 @@
+/* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "runtime/census.h"
+#include "runtime/clock.h"
+#include "runtime/parker.h"
+
+static struct timespec timespec_of(int64_t ns)
+{
+    if (ns < 0)
+        ns = 0;
+    return (struct timespec){.tv_sec = ns / CONC_S(1), .tv_nsec = ns % CONC_S(1)};
+}
+
+#if CONC_LOCK_PTHREAD
+
+void conc_parker_init(struct conc_parker *p)
+{
+    pthread_mutex_init(&p->mutex, NULL);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&p->cond, &attr);
+    pthread_condattr_destroy(&attr);
+    p->word = CONC_PARKER_AWAKE;
+}
+
+void conc_parker_destroy(struct conc_parker *p)
+{
+    pthread_cond_destroy(&p->cond);
+    pthread_mutex_destroy(&p->mutex);
+}
+
+static bool change(struct conc_parker *p, int from, int to)
+{
+    pthread_mutex_lock(&p->mutex);
+    bool as_expected = p->word == from;
+    if (as_expected)
+        p->word = to;
+    pthread_mutex_unlock(&p->mutex);
+    return as_expected;
+}
+
+bool conc_parker_look(struct conc_parker *p, int64_t deadline_ns)
+{
+    (void)deadline_ns;
+    return change(p, CONC_PARKER_TOKEN, CONC_PARKER_AWAKE);
+}
+
+void conc_parker_take(struct conc_parker *p)
+{
+    change(p, CONC_PARKER_TOKEN, CONC_PARKER_AWAKE);
+}
+
+int conc_parker_sleep(struct conc_parker *p, int state, int64_t deadline_ns)
+{
+    struct timespec until = timespec_of(deadline_ns);
+    int rc = 0;
+    pthread_mutex_lock(&p->mutex);
+    while (p->word == state && rc == 0)
+        rc = deadline_ns == CONC_FOREVER ? pthread_cond_wait(&p->cond, &p->mutex)
+                                         : pthread_cond_timedwait(&p->cond, &p->mutex, &until);
+    pthread_mutex_unlock(&p->mutex);
+    return rc;
+}
+
+/* Everything under the mutex: as soon as it is free, the owner may be freed. */
+int conc_parker_put(struct conc_parker *p)
+{
+    pthread_mutex_lock(&p->mutex);
+    int was = p->word;
+    p->word = CONC_PARKER_TOKEN;
+    if (was == CONC_PARKER_COUNTED)
+        conc_census_awake();
+    if (was == CONC_PARKER_ASLEEP || was == CONC_PARKER_COUNTED)
+        pthread_cond_signal(&p->cond);
+    pthread_mutex_unlock(&p->mutex);
+    return was;
+}
+
+#else
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "runtime/cores.h"
+
+/* At first a microsecond, as one looks for a lock: nothing for who works on another core in turn
+ * with us. Then as long as waking us would take, by the clock, if looking has paid of late; after
+ * each time that it did not, it is left out twice as often. */
+enum { QUICK_LOOKS = 64, LONG_NS = 16000, MOST_LEFT_OUT = 64 };
+
+/* How many threads look for long: one core at least is left to those that are looked at. */
+static atomic_int lookers;
+
+void conc_parker_init(struct conc_parker *p)
+{
+    *p = (struct conc_parker){0};
+}
+
+void conc_parker_destroy(struct conc_parker *p)
+{
+    (void)p;
+}
+
+static bool change(struct conc_parker *p, int from, int to)
+{
+    return atomic_compare_exchange_strong(&p->word, &from, to);
+}
+
+static inline bool token_there(struct conc_parker *p)
+{
+    return atomic_load_explicit(&p->word, memory_order_acquire) == CONC_PARKER_TOKEN;
+}
+
+void conc_parker_take(struct conc_parker *p)
+{
+    atomic_store_explicit(&p->word, CONC_PARKER_AWAKE, memory_order_relaxed);
+}
+
+static int64_t now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return CONC_S(now.tv_sec) + now.tv_nsec;
+}
+
+/* Takes one of the places of those that look for long. */
+static bool may_look(void)
+{
+    int n = atomic_load_explicit(&lookers, memory_order_relaxed);
+    while (n < conc_cores() - 1)
+        if (atomic_compare_exchange_weak_explicit(
+                &lookers, &n, n + 1, memory_order_relaxed, memory_order_relaxed))
+            return true;
+    return false;
+}
+
+static __attribute__((noinline)) bool look_for_long(struct conc_parker *p, int64_t deadline_ns)
+{
+    if (p->not_again > 0) {
+        p->not_again--;
+        return false;
+    }
+    if (!may_look())
+        return false;
+    int64_t until_ns = now_ns() + LONG_NS;
+    until_ns = until_ns < deadline_ns ? until_ns : deadline_ns;
+    bool there;
+    do
+        conc_core_pause();
+    while (!(there = token_there(p)) && now_ns() < until_ns);
+    atomic_fetch_sub_explicit(&lookers, 1, memory_order_relaxed);
+    if (there)
+        p->in_vain = 0;
+    else
+        p->not_again = p->in_vain = p->in_vain < MOST_LEFT_OUT ? 2 * p->in_vain + 1 : MOST_LEFT_OUT;
+    return there;
+}
+
+bool conc_parker_look(struct conc_parker *p, int64_t deadline_ns)
+{
+    bool there = token_there(p);
+    if (!there && conc_cores() > 1) {
+        for (int i = 0; i < QUICK_LOOKS && !there; i++) {
+            conc_core_pause();
+            there = token_there(p);
+        }
+        there = there || look_for_long(p, deadline_ns);
+    }
+    if (there)
+        conc_parker_take(p);
+    return there;
+}
+
+static long futex(atomic_int *word, int op, int value, const struct timespec *until)
+{
+    int saved_errno = errno;
+    long rc = syscall(
+        SYS_futex, word, op | FUTEX_PRIVATE_FLAG, value, until, NULL, FUTEX_BITSET_MATCH_ANY);
+    rc = rc < 0 ? errno : 0;
+    errno = saved_errno;
+    return rc;
+}
+
+/* The deadline is one of CLOCK_MONOTONIC for this kind of wait. */
+int conc_parker_sleep(struct conc_parker *p, int state, int64_t deadline_ns)
+{
+    struct timespec until = timespec_of(deadline_ns);
+    while (atomic_load_explicit(&p->word, memory_order_acquire) == state)
+        if (futex(&p->word, FUTEX_WAIT_BITSET, state,
+                deadline_ns == CONC_FOREVER ? NULL : &until) == ETIMEDOUT)
+            return ETIMEDOUT;
+    return 0;
+}
+
+/* The word may be gone when we wake whoever sleeps on it. Its address is all that the call takes;
+ * and who sleeps there by then, on a word of its own, looks at it and sleeps on. */
+int conc_parker_put(struct conc_parker *p)
+{
+    int was = atomic_exchange(&p->word, CONC_PARKER_TOKEN);
+    if (was == CONC_PARKER_COUNTED)
+        conc_census_awake();
+    if (was == CONC_PARKER_ASLEEP || was == CONC_PARKER_COUNTED)
+        futex(&p->word, FUTEX_WAKE, 1, NULL);
+    return was;
+}
+
+#endif
+
+bool conc_parker_enter(struct conc_parker *p, int state)
+{
+    return change(p, CONC_PARKER_AWAKE, state);
+}
+
+bool conc_parker_leave(struct conc_parker *p, int state)
+{
+    return change(p, state, CONC_PARKER_AWAKE);
+}
