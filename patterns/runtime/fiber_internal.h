@@ -92,8 +92,10 @@ struct worker {
     const void *scheduler_bottom;
     size_t scheduler_size;
     pthread_t thread;
-    int *errno_at; /* fixed: the thread's */
-    bool of_main;  /* fixed: the thread is main's */
+    int *errno_at;           /* fixed: the thread's */
+    bool of_main;            /* fixed: the thread is main's */
+    int64_t stole_ns;        /* when it stole last; 0: that has been judged */
+    unsigned long contended; /* locks it had found taken by then */
 
     /* Looked at by others. */
     _Alignas(64) struct queue queue; /* under the biased lock */

@@ -106,11 +106,42 @@ struct look {
     bool still; /* nobody has switched since the look before, and nobody waits */
 };
 
-/* How long a task may be expected to wait in another worker's queue before it is worth stealing;
- * and how long to look before judging. A theft interrupts the victim's core (a barrier): a worker
- * that starts tasks, one every few hundred nanoseconds, must not pay for each that is stolen. */
-static const int64_t WORTH_NS = 30000;
+/* How long to look before judging. A theft interrupts the victim's core (a barrier): a worker that
+ * starts tasks, one every few hundred nanoseconds, must not pay for each that is stolen. */
 static const int64_t LOOK_NS = 30000;
+
+/* How long a task may be expected to wait in another worker's queue before it is worth stealing. Of
+ * tasks that compute as of tasks that pass messages each runs for microseconds; what tells them
+ * apart is what comes of a theft. Where the thief then found locks taken again and again, it has
+ * parted tasks that belong together, and a message takes five times as long. So it will be twice as
+ * long before the next theft, and less again after one that was good. */
+static const int64_t WORTH_MIN_NS = 30000;
+static const int64_t WORTH_MAX_NS = 960000;
+static const int64_t STRIFE_NS = 5000; /* a lock found taken so often */
+static _Atomic(int64_t) worth_ns = WORTH_MIN_NS;
+
+/* The caller has run what it stole last. */
+static void judge_theft(struct worker *w, int64_t now)
+{
+    int64_t contended = (int64_t)(conc_lock_contended() - w->contended);
+    int64_t worth = atomic_load_explicit(&worth_ns, memory_order_relaxed);
+    int64_t span = now - w->stole_ns;
+    if (w->stole_ns == 0)
+        return;
+    w->stole_ns = 0;
+    if (contended * STRIFE_NS > span)
+        worth = worth < WORTH_MAX_NS ? 2 * worth : worth;
+    else if (span > worth)
+        worth = worth > WORTH_MIN_NS ? worth / 2 : worth;
+    atomic_store_explicit(&worth_ns, worth, memory_order_relaxed);
+}
+
+static struct fiber *note_theft(struct worker *w, int64_t now, struct fiber *taken)
+{
+    w->stole_ns = taken ? now : 0;
+    w->contended = conc_lock_contended();
+    return taken;
+}
 
 /* Looks at the queues of the others. Where the one that runs has run since the last look, or the
  * queue will take long at the pace seen, steals. */
@@ -121,6 +152,8 @@ static struct fiber *steal(struct worker *w, struct look *look)
     struct fiber *taken = NULL;
     if (span < LOOK_NS)
         return NULL;
+    judge_theft(w, now);
+    int64_t worth = atomic_load_explicit(&worth_ns, memory_order_relaxed);
     look->still = true;
     int n = atomic_load(&conc_fibers.started);
     for (int i = 0; i < n; i++) {
@@ -137,13 +170,13 @@ static struct fiber *steal(struct worker *w, struct look *look)
         look->still = look->still && done == 0 && none;
         if (taken || none || span > CONC_S(1))
             continue;
-        if (done == 0)
+        if (done == 0 && span >= worth)
             taken = steal_from(w, victim, true);
-        else if (waiting * (span / (int64_t)done) > WORTH_NS)
+        else if (done > 0 && waiting * (span / (int64_t)done) > worth)
             taken = steal_from(w, victim, false);
     }
     look->at_ns = now;
-    return taken;
+    return note_theft(w, now, taken);
 }
 
 /* --- waking --------------------------------------------------------------------------------------

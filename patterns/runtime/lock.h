@@ -141,6 +141,9 @@ static inline void conc_lock_release(struct conc_lock *lock)
 
 #endif
 
+/* How often the calling thread has found a lock taken; 0 where nobody counts. */
+unsigned long conc_lock_contended(void);
+
 static inline void conc_lock_acquire(struct conc_lock *lock)
 {
     conc_sim_point();
