@@ -5,10 +5,12 @@
  * call into conc. */
 
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
 
 #include "runtime/engine.h"
+#include "runtime/errno.h"
 #include "sync/chan.h"
 #include "sync/fd.h"
 #include "sync/wait_group.h"
@@ -629,6 +631,97 @@ START_TEST(a_hundred_thousand)
 }
 END_TEST
 
+/* ---------------------------------------------------------------- calls that block in the kernel
+ */
+
+static void change_errno(void *arg)
+{
+    *(int *)arg = errno;
+    errno = ENOTTY;
+}
+
+static void leave_errno(void *arg)
+{
+    (void)arg;
+}
+
+START_TEST(blocking_carries_errno)
+{
+    begin("2");
+    for (int i = 0; i < 100; i++) {
+        int before = 0;
+        conc_errno = EDOM;
+        conc_blocking(change_errno, &before);
+        int after = conc_errno;
+        ck_assert_int_eq(before, EDOM);
+        ck_assert_int_eq(after, ENOTTY);
+        conc_blocking(leave_errno, NULL);
+        after = conc_errno;
+        ck_assert_int_eq(after, ENOTTY);
+    }
+}
+END_TEST
+
+static int threads_of_process(void)
+{
+    int n = 0;
+    DIR *dir = opendir("/proc/self/task");
+    ck_assert_ptr_nonnull(dir);
+    for (struct dirent *entry; (entry = readdir(dir));)
+        n += entry->d_name[0] != '.';
+    closedir(dir);
+    return n;
+}
+
+struct crossing {
+    pthread_barrier_t all; /* in the kernel at once, or nobody gets on */
+    atomic_int crossed;
+};
+
+enum { BLOCKED = 16 };
+
+static void cross(void *arg)
+{
+    struct crossing *crossing = arg;
+    pthread_barrier_wait(&crossing->all);
+    atomic_fetch_add(&crossing->crossed, 1);
+}
+
+static void cross_by_blocking(void *arg)
+{
+    for (int i = 0; i < 100; i++)
+        conc_blocking(cross, arg);
+}
+
+/* All at once get a thread each, again and again the same threads; and when there is one call at a
+ * time, the thread that was idle last gets it, so that the others end though calls go on. */
+START_TEST(blocking_threads_come_and_go)
+{
+    begin("2");
+    struct crossing crossing = {.crossed = 0};
+    struct conc_wait_group group = CONC_WAIT_GROUP_INIT;
+    int before = 0;
+    conc_blocking(change_errno, &before); /* now all the engine's threads are there, and one more */
+    int few = threads_of_process();
+    pthread_barrier_init(&crossing.all, NULL, BLOCKED);
+    for (int i = 0; i < BLOCKED; i++)
+        unit_ok(conc_wait_group_go(&group, cross_by_blocking, &crossing));
+    conc_wait_group_wait(&group, NULL);
+    pthread_barrier_destroy(&crossing.all);
+    ck_assert_int_eq(crossing.crossed, 100 * BLOCKED);
+    int many = threads_of_process();
+    ck_assert_msg(many <= few + 2 * BLOCKED, "%d threads, and then %d", few, many);
+
+    int left = many;
+    for (int64_t end = conc_now_ns() + CONC_S(20); left > few + 2 && conc_now_ns() < end;) {
+        conc_blocking(change_errno, &before);
+        conc_sleep(CONC_MS(20), NULL);
+        left = threads_of_process();
+    }
+    ck_assert_msg(left <= few + 2, "%d threads, then %d, and %d at last", few, many, left);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- threads that conc did not start
  */
 
@@ -656,5 +749,6 @@ int main(void)
         main_leaves_by_pthread_exit, task_leaves_by_pthread_exit, main_forks_on_another_thread,
         errno_goes_along, a_timer_after_a_rest, checkpoint_lets_others_run, checkpoint_on_threads,
         stuck_task_is_named_once, no_notice_without_reason, bad_settings, overflow_is_named,
-        other_faults_are_left_alone, a_hundred_thousand, without_main);
+        other_faults_are_left_alone, a_hundred_thousand, blocking_carries_errno,
+        blocking_threads_come_and_go, without_main);
 }

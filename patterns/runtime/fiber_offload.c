@@ -1,97 +1,138 @@
 /* SPDX-License-Identifier: MIT */
 
-/* Calls that block in the kernel: threads of the off-load pool make them for fibers. */
+/*
+ * Calls that block in the kernel: threads of the off-load pool make them for fibers. One more when
+ * all are busy, one less when one has been idle for a second.
+ *
+ * The idle ones are a stack: the one idle last, whose memory is warm, gets the next call, and those
+ * that are too many stay idle until they end. Each waits on a parker of its own. Whoever takes one
+ * off the stack owes it a call; one that finds itself still there when its second is over takes
+ * itself off, under the same mutex, and then nobody will give it anything.
+ */
 
 #define _GNU_SOURCE
 #include <pthread.h>
-#include <time.h>
 
 #include "runtime/census.h"
 #include "runtime/clock.h"
+#include "runtime/errno.h"
 #include "runtime/fiber_internal.h"
+#include "runtime/parker.h"
 
-/* A call that a thread of the off-load pool makes for a fiber. On the fiber's stack. */
+/* A call for a fiber. On the fiber's stack. */
 struct job {
     void (*fn)(void *);
     void *arg;
     struct conc_task *task;
-    struct job *next;
+    int error; /* errno: the fiber's before the call, the call's afterwards */
 };
 
-/* Threads for calls that block in the kernel: one more when all are busy, one less after a second
- * of idleness. */
+/* A thread of the pool. On its own stack. */
+struct helper {
+    struct conc_parker parker;
+    struct job *job;      /* whoever took it off the stack gives it, then the token */
+    struct helper *below; /* under the mutex */
+};
+
 static struct {
     pthread_mutex_t mutex;
-    pthread_cond_t more;
-    struct job *head;
-    struct job *tail;
-    int idle;
-    int waiting; /* jobs in the list */
-} offload = {.mutex = PTHREAD_MUTEX_INITIALIZER, .more = PTHREAD_COND_INITIALIZER};
+    struct helper *top; /* of the idle */
+} offload = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
-static void do_job(struct job *job)
+static void push(struct helper *me)
 {
-    job->fn(job->arg);
-    conc_unpark(job->task); /* the job is gone afterwards */
+    pthread_mutex_lock(&offload.mutex);
+    me->below = offload.top;
+    offload.top = me;
+    pthread_mutex_unlock(&offload.mutex);
 }
 
-static void *offload_main(void *arg)
+static struct helper *pop(void)
 {
-    do_job(arg);
     pthread_mutex_lock(&offload.mutex);
-    for (;;) {
-        struct timespec until;
-        clock_gettime(CLOCK_REALTIME, &until);
-        until.tv_sec += 1;
-        int rc = 0;
-        offload.idle++;
-        while (!offload.head && rc == 0)
-            rc = pthread_cond_timedwait(&offload.more, &offload.mutex, &until);
-        offload.idle--;
-        struct job *job = offload.head;
-        if (!job)
-            break;
-        offload.head = job->next;
-        if (!offload.head)
-            offload.tail = NULL;
-        offload.waiting--;
-        pthread_mutex_unlock(&offload.mutex);
-        do_job(job);
-        pthread_mutex_lock(&offload.mutex);
-    }
+    struct helper *top = offload.top;
+    if (top)
+        offload.top = top->below;
     pthread_mutex_unlock(&offload.mutex);
+    return top;
+}
+
+/* False: somebody has taken it off already. */
+static bool step_down(struct helper *me)
+{
+    pthread_mutex_lock(&offload.mutex);
+    struct helper **at = &offload.top;
+    while (*at && *at != me)
+        at = &(*at)->below;
+    bool found = *at;
+    if (found)
+        *at = me->below;
+    pthread_mutex_unlock(&offload.mutex);
+    return found;
+}
+
+/* NULL: none came for a second, and none will. */
+static struct job *next_job(struct helper *me)
+{
+    int64_t until_ns = conc_time_add(conc_now_ns(), CONC_S(1));
+    push(me);
+    if (conc_parker_look(&me->parker, until_ns))
+        return me->job;
+    if (conc_parker_enter(&me->parker, CONC_PARKER_ASLEEP)) {
+        if (conc_parker_sleep(&me->parker, CONC_PARKER_ASLEEP, until_ns) != 0 && step_down(me))
+            return NULL;
+        conc_parker_sleep(&me->parker, CONC_PARKER_ASLEEP, CONC_FOREVER);
+    }
+    conc_parker_take(&me->parker);
+    return me->job;
+}
+
+static void *helper_main(void *arg)
+{
+    struct helper me;
+    conc_parker_init(&me.parker);
+    for (struct job *job = arg; job; job = next_job(&me)) {
+        errno = job->error;
+        job->fn(job->arg);
+        job->error = errno;
+        conc_unpark(job->task); /* the job is gone afterwards */
+    }
+    conc_parker_destroy(&me.parker);
     conc_census_thread_removed();
     return NULL;
 }
 
+static bool start_helper(struct job *job)
+{
+    pthread_t thread;
+    conc_census_thread_added();
+    bool started = pthread_create(&thread, NULL, helper_main, job) == 0;
+    if (started)
+        pthread_detach(thread);
+    else
+        conc_census_thread_removed();
+    return started;
+}
+
 void conc_fiber_blocking(void (*fn)(void *), void *arg)
 {
-    struct conc_task *self = conc_task_self();
-    struct job job = {.fn = fn, .arg = arg, .task = self};
+    struct job job = {.fn = fn, .arg = arg, .task = conc_task_self(), .error = conc_errno};
     conc_census_awake(); /* the thread that makes the call */
-    pthread_mutex_lock(&offload.mutex);
-    bool idle = offload.idle > offload.waiting;
+    struct helper *idle = pop();
+    bool handed = true;
     if (idle) {
-        *(offload.tail ? &offload.tail->next : &offload.head) = &job;
-        offload.tail = &job;
-        offload.waiting++;
-        pthread_cond_signal(&offload.more);
-    }
-    pthread_mutex_unlock(&offload.mutex);
-    bool handed = idle;
-    if (!idle) {
-        pthread_t thread;
-        conc_census_thread_added();
-        handed = pthread_create(&thread, NULL, offload_main, &job) == 0;
-        if (handed)
-            pthread_detach(thread);
-        else
-            conc_census_thread_removed();
+        idle->job = &job;
+        conc_parker_put(&idle->parker);
+    } else {
+        handed = start_helper(&job);
     }
     static const struct conc_wait_info info = {"for a blocking call", NULL, NULL};
-    if (handed)
+    if (handed) {
         conc_park(NULL, CONC_FOREVER, &info);
-    else
-        fn(arg); /* no thread to be had: slower for the others, but right */
+        conc_errno = job.error;
+    } else { /* no thread to be had: slower for the others, but right */
+        conc_errno = job.error;
+        fn(arg);
+    }
     (void)conc_census_asleep();
 }

@@ -109,8 +109,8 @@ void conc_cleanup_pop(struct conc_cleanup *cleanup, bool run);
 
 /*
  * Runs fn(arg), which may block in the kernel (a library that sleeps, a disk), without holding up
- * other tasks. Returns when fn has returned. The deadlock detector counts the caller as awake. May
- * be called from any task; nests.
+ * other tasks. Returns when fn has returned; errno is what fn left there. The deadlock detector
+ * counts the caller as awake. May be called from any task; nests.
  */
 void conc_blocking(void (*fn)(void *), void *arg);
 
