@@ -15,7 +15,7 @@ static struct timespec timespec_of(int64_t ns)
     return (struct timespec){.tv_sec = ns / CONC_S(1), .tv_nsec = ns % CONC_S(1)};
 }
 
-#if CONC_LOCK_PTHREAD
+#if CONC_PARKER_PTHREAD
 
 void conc_parker_init(struct conc_parker *p)
 {

@@ -21,8 +21,9 @@
  * waits on a word, and another on none: glibc 2.36 can lose a signal of a condition with several
  * waiters (bug 25847), and a futex does not say whom it has woken.
  *
- * In the valgrind preset it is a mutex and a condition, and nobody looks: Helgrind and DRD
- * understand these.
+ * In the valgrind and tsan presets it is a mutex and a condition, and nobody looks: Helgrind and
+ * DRD understand nothing weaker, and TSan keeps back the signals of a thread that sleeps on a
+ * futex.
  */
 
 #include <stdbool.h>
@@ -38,14 +39,14 @@ enum {
     CONC_PARKER_POLLING, /* asleep elsewhere: who puts the token wakes it by means of its own */
 };
 
-#if CONC_LOCK_PTHREAD
+#if CONC_PARKER_PTHREAD
 #include <pthread.h>
 #else
 #include <stdatomic.h>
 #endif
 
 struct conc_parker {
-#if CONC_LOCK_PTHREAD
+#if CONC_PARKER_PTHREAD
     pthread_mutex_t mutex;
     pthread_cond_t cond;
     int word; /* under the mutex */
