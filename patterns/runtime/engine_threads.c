@@ -149,7 +149,7 @@ struct conc_task *conc_thread_adopt(void)
     static struct conc_lock lock = CONC_LOCK_INIT;
     static pthread_key_t key; /* under lock: its destructor tells us that an adopted thread ends */
     static bool key_made;     /* under lock */
-    conc_lock_acquire(&lock);
+    conc_lock_acquire_runtime(&lock);
     if (!key_made)
         key_made = pthread_key_create(&key, adopted_thread_ends) == 0;
     conc_lock_release(&lock);

@@ -96,6 +96,7 @@ struct worker {
     bool of_main;            /* fixed: the thread is main's */
     int64_t stole_ns;        /* when it stole last; 0: that has been judged */
     unsigned long contended; /* locks it had found taken by then */
+    struct conc_lock_bias bias;
 
     /* Looked at by others. */
     _Alignas(64) struct queue queue; /* under the biased lock */

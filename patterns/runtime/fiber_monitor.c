@@ -109,6 +109,7 @@ static bool look(void)
     for (int i = 0; i < n; i++) {
         struct worker *w = conc_fibers.workers[i];
         awake |= !atomic_load(&w->asleep);
+        conc_lock_bias_grant(&w->bias);
         struct fiber *fiber = atomic_load_explicit(&w->current, memory_order_acquire);
         unsigned long picks = atomic_load_explicit(&w->picks, memory_order_relaxed);
         if (!fiber || monitor.since_ns[i] == 0 || picks != monitor.picks[i]) {

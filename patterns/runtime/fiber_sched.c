@@ -228,7 +228,7 @@ void conc_fiber_wake_any(void)
 
 void conc_fiber_inject(struct fiber *fiber)
 {
-    conc_lock_acquire(&conc_fibers.lock);
+    conc_lock_acquire_runtime(&conc_fibers.lock);
     queue_push(&conc_fibers.inject, fiber);
     conc_lock_release(&conc_fibers.lock);
     atomic_thread_fence(memory_order_seq_cst); /* against a worker that says "asleep" and looks */
@@ -241,7 +241,7 @@ struct fiber *conc_fiber_take_injected(void)
 {
     if (queue_len(&conc_fibers.inject) == 0)
         return NULL;
-    conc_lock_acquire(&conc_fibers.lock);
+    conc_lock_acquire_runtime(&conc_fibers.lock);
     struct fiber *fiber = queue_pop(&conc_fibers.inject);
     conc_lock_release(&conc_fibers.lock);
     return fiber;
@@ -353,6 +353,7 @@ static int64_t watch_until(
 /* Waits until there is a fiber for this worker, and returns it; NULL: the engine stops. */
 static struct fiber *wait_for_work(struct worker *w)
 {
+    conc_lock_bias_idle(&w->bias);
     struct look look = {.at_ns = 0};
     bool watching = false;
     int64_t nap_ns = NAP_MIN_NS;
@@ -375,6 +376,8 @@ static struct fiber *wait_for_work(struct worker *w)
     }
     if (watching)
         atomic_store(&conc_fibers.watched, false);
+    if (fiber)
+        conc_lock_bias_busy(&w->bias);
     atomic_store_explicit(&conc_fibers.coarse_ns, conc_fiber_now_ns(), memory_order_relaxed);
     conc_fiber_monitor_wake();
     return fiber;
@@ -439,6 +442,7 @@ static pthread_key_t worker_key; /* fixed by the first worker */
 static void begin_worker(struct worker *w)
 {
     conc_fiber_worker_set(w);
+    conc_lock_bias_set(&w->bias);
     w->errno_at = &errno;
     w->thread = pthread_self();
     pthread_setspecific(worker_key, w);
@@ -534,6 +538,7 @@ void conc_fiber_init_workers(void)
     atomic_store(&conc_fibers.coarse_ns, conc_fiber_now_ns());
     conc_fibers.no_membarrier =
         syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
+    atomic_store(&conc_lock_biased, CONC_LOCK_BIASED && !conc_fibers.no_membarrier);
     if (pthread_key_create(&worker_key, thread_ends) != 0)
         abort();
 }
@@ -569,6 +574,7 @@ void conc_fiber_adopt_thread(struct fiber *fiber)
     w->current = fiber;
     w->of_main = true;
     begin_worker(w);
+    conc_lock_bias_busy(&w->bias);
     conc_census_awake();
     conc_census_thread_added();
     while (atomic_exchange(&starting, true))

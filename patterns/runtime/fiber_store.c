@@ -40,7 +40,7 @@ static bool add_slab(void)
     struct fiber *fibers = aligned_alloc(_Alignof(struct fiber), SIZE);
     if (fibers)
         memset(fibers, 0, SIZE);
-    conc_lock_acquire(&store.lock);
+    conc_lock_acquire_runtime(&store.lock);
     size_t n = atomic_load(&store.n);
     if (!stacks || !fibers || n == MAX_SLABS) {
         conc_fiber_slab_unmap(stacks);
@@ -62,7 +62,7 @@ struct fiber *conc_fiber_new(struct worker *w)
 {
     if (w)
         conc_fiber_monitor_begin();
-    conc_lock_acquire(&store.lock);
+    conc_lock_acquire_runtime(&store.lock);
     while (!store.fibers)
         if (!add_slab())
             break;
@@ -82,7 +82,7 @@ struct fiber *conc_fiber_new(struct worker *w)
 
 void conc_fiber_return(struct worker *w, struct fiber *fiber)
 {
-    conc_lock_acquire(&store.lock);
+    conc_lock_acquire_runtime(&store.lock);
     fiber->next = store.fibers;
     store.fibers = fiber;
     for (int i = 0; w && i < FREE_FIBERS / 2; i++) {
@@ -123,7 +123,7 @@ static struct stack *cut_slab(char *slab)
 
 struct stack *conc_fiber_new_stack(void)
 {
-    conc_lock_acquire(&store.lock);
+    conc_lock_acquire_runtime(&store.lock);
     while (!store.stacks) {
         /* There are as many stacks as fibers, but the workers may have some at hand. */
         if (store.cut == atomic_load(&store.n) && !add_slab()) {
@@ -136,7 +136,7 @@ struct stack *conc_fiber_new_stack(void)
         struct stack *last = list;
         while (last->next)
             last = last->next;
-        conc_lock_acquire(&store.lock);
+        conc_lock_acquire_runtime(&store.lock);
         last->next = store.stacks;
         store.stacks = list;
     }
@@ -157,7 +157,7 @@ void conc_fiber_return_stacks(struct worker *w)
         last = last->next;
     first->next = last->next;
     w->stacks_len -= FREE_STACKS / 2;
-    conc_lock_acquire(&store.lock);
+    conc_lock_acquire_runtime(&store.lock);
     __tsan_release(&store.stacks); /* to whoever runs on them next */
     last->next = store.stacks;
     store.stacks = from;

@@ -28,7 +28,7 @@ static void after_removal(int emptied)
 
 void conc_fiber_timer_insert(struct fiber *fiber, int64_t deadline_ns)
 {
-    conc_lock_acquire(&lock);
+    conc_lock_acquire_runtime(&lock);
     conc_timer_heap_insert(&timers, &fiber->timer, deadline_ns);
     bool earliest = timers.earliest == &fiber->timer;
     if (earliest)
@@ -41,7 +41,7 @@ void conc_fiber_timer_insert(struct fiber *fiber, int64_t deadline_ns)
 /* Takes the fiber's timer out, if it has not fired. */
 void conc_fiber_timer_remove(struct fiber *fiber)
 {
-    conc_lock_acquire(&lock);
+    conc_lock_acquire_runtime(&lock);
     bool was_earliest = timers.earliest == &fiber->timer;
     conc_timer_heap_remove(&timers, &fiber->timer);
     if (was_earliest)
@@ -60,7 +60,7 @@ static bool take_due(int64_t now, struct queue *due, int *emptied)
 {
     int taken = 0;
     struct conc_timer_node *node;
-    conc_lock_acquire(&lock);
+    conc_lock_acquire_runtime(&lock);
     while (taken < AT_A_TIME && (node = timers.earliest) && node->when_ns <= now) {
         conc_timer_heap_remove(&timers, node);
         struct fiber *fiber = (struct fiber *)((char *)node - offsetof(struct fiber, timer));

@@ -17,12 +17,34 @@
  * Taking a lock is a choice point of the sim engine (sim.h): all that tasks do to each other
  * happens under one, or at an atomic that has a choice point of its own.
  *
+ * A locked instruction is most of what a channel costs, and needless while one thread alone runs
+ * tasks. So the locks of what tasks share are biased: the worker of the fibers engine that is alone
+ * takes them by an ordinary store, and whoever comes to run tasks beside it, or calls conc from a
+ * thread of its own, first ends that by a barrier on all cores (lock.c). Locks of the runtime
+ * itself, which idle workers take, too, know no such thing: conc_lock_acquire_runtime.
+ *
  * Unlocking touches the lock last by that store. An object may therefore be freed by whoever takes
  * the lock next, even while the previous holder is still on its way out.
  */
 
+#include <stdatomic.h>
+#include <stdbool.h>
+
 #include "runtime/config.h"
 #include "runtime/sim.h"
+#include "runtime/thread_local.h"
+
+/* TSan would take a lock that is an ordinary store for none. */
+#if CONC_LOCK_PTHREAD || defined(__SANITIZE_THREAD__) || defined(CONC_TSAN)
+#define CONC_LOCK_BIASED 0
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define CONC_LOCK_BIASED 0
+#endif
+#endif
+#ifndef CONC_LOCK_BIASED
+#define CONC_LOCK_BIASED 1
+#endif
 
 #if CONC_LOCK_PTHREAD
 
@@ -88,8 +110,6 @@ static inline void conc_lock_release(struct conc_lock *lock)
 
 #else
 
-#include <stdatomic.h>
-
 /* An int though a bit would do: the processor takes twice as long to exchange a byte that it has
  * just stored. */
 struct conc_lock {
@@ -144,10 +164,69 @@ static inline void conc_lock_release(struct conc_lock *lock)
 /* How often the calling thread has found a lock taken; 0 where nobody counts. */
 unsigned long conc_lock_contended(void);
 
-static inline void conc_lock_acquire(struct conc_lock *lock)
+/* ---- the bias ---- */
+
+/* A worker's: `alone` says that nobody else runs tasks. It looks at that between a note that it is
+ * entering and the end of that note, and whoever clears `alone` waits for the end. */
+struct conc_lock_bias {
+    atomic_bool alone;
+    atomic_bool entering;
+    bool busy; /* under the guard of lock.c: the worker runs tasks */
+};
+
+/* The calling worker's; NULL in a thread that is none. */
+CONC_THREAD_LOCAL_DECLARE(struct conc_lock_bias *, conc_lock_bias);
+
+extern atomic_bool conc_lock_biased; /* set once: there are workers, of which one may be alone */
+
+/* For a thread that is no worker, while there are some. */
+void conc_lock_acquire_outside(struct conc_lock *lock);
+
+/* The calling worker begins to run tasks, and ceases to. One that begins alone is so at once,
+ * unless another has come between since the last grant. */
+void conc_lock_bias_busy(struct conc_lock_bias *bias);
+void conc_lock_bias_idle(struct conc_lock_bias *bias);
+
+/* Lets a worker be alone, if only this one is busy. Any thread may call it, every now and then: to
+ * end it costs microseconds. */
+void conc_lock_bias_grant(struct conc_lock_bias *bias);
+
+/* By an ordinary store, if the worker is alone and the lock free: 1. */
+static inline int conc_lock_try_alone(struct conc_lock_bias *bias, struct conc_lock *lock)
+{
+#if CONC_LOCK_BIASED
+    int taken = 0;
+    atomic_store_explicit(&bias->entering, true, memory_order_relaxed);
+    atomic_signal_fence(memory_order_seq_cst); /* the other half is a barrier on all cores */
+    if (atomic_load_explicit(&bias->alone, memory_order_relaxed) &&
+        !atomic_load_explicit(&lock->held, memory_order_acquire)) {
+        atomic_store_explicit(&lock->held, 1, memory_order_relaxed);
+        taken = 1;
+    }
+    atomic_store_explicit(&bias->entering, false, memory_order_release);
+    return taken;
+#else
+    (void)bias;
+    (void)lock;
+    return 0;
+#endif
+}
+
+/* For the locks of the runtime itself. */
+static inline void conc_lock_acquire_runtime(struct conc_lock *lock)
 {
     conc_sim_point();
     conc_lock_acquire_unseen(lock);
+}
+
+static inline void conc_lock_acquire(struct conc_lock *lock)
+{
+    conc_sim_point();
+    struct conc_lock_bias *bias = conc_lock_bias_get();
+    if (!bias && atomic_load_explicit(&conc_lock_biased, memory_order_relaxed))
+        conc_lock_acquire_outside(lock);
+    else if (!bias || !conc_lock_try_alone(bias, lock))
+        conc_lock_acquire_unseen(lock);
 }
 
 /* Takes the lock if nothing is in the way: 1. Else 0, and the caller takes it by conc_lock_acquire,
@@ -156,7 +235,11 @@ static inline int conc_lock_acquire_quick(struct conc_lock *lock)
 {
     if (CONC_LOCK_PTHREAD || atomic_load_explicit(&conc_sim_on, memory_order_relaxed))
         return 0;
-    return conc_lock_try_acquire(lock);
+    struct conc_lock_bias *bias = conc_lock_bias_get();
+    if (bias)
+        return conc_lock_try_alone(bias, lock) || conc_lock_try_acquire(lock);
+    return !atomic_load_explicit(&conc_lock_biased, memory_order_relaxed) &&
+           conc_lock_try_acquire(lock);
 }
 
 #endif

@@ -94,7 +94,7 @@ void conc_runtime_init(void)
     /* Not pthread_once: Helgrind does not see the order that it makes. */
     static struct conc_lock lock = CONC_LOCK_INIT;
     static bool begun;
-    conc_lock_acquire(&lock); /* across it all: nobody may go on before it is done */
+    conc_lock_acquire_runtime(&lock); /* across it all: nobody may go on before it is done */
     if (!begun)
         init();
     begun = true;
