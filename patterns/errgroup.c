@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A context to cancel, a wait group to wait for, a semaphore for the limit, and one word that keeps
- * the first error. The shape is that of the Go original.
+ * A context to cancel, a wait group to wait for, and one word that keeps the first error. The shape
+ * is that of the Go original, but for the limit: the wait group counts the tasks already, so it
+ * keeps that, too. (Rejected: a semaphore as in Go. It is a second lock to take at the begin and at
+ * the end of every task.)
  */
 
 #include "errgroup.h"
@@ -11,13 +13,6 @@
 #include <stdbool.h>
 
 #include "runtime/memory.h"
-
-/* What a task of the group keeps, on its own stack: starting one allocates nothing more. */
-struct leaving {
-    struct conc_errgroup *group;
-    int rc; /* what fn returned */
-    struct conc_cleanup cleanup;
-};
 
 typedef int errgroup_fn(void *arg, struct conc_context *ctx);
 
@@ -28,7 +23,6 @@ void conc_errgroup_init(struct conc_errgroup *group, struct conc_context *parent
     conc_lock_init(&group->lock);
     group->error = 0;
     group->limit = -1;
-    conc_semaphore_init(&group->slots, 0);
 }
 
 void conc_errgroup_destroy(struct conc_errgroup *group)
@@ -36,7 +30,6 @@ void conc_errgroup_destroy(struct conc_errgroup *group)
     if (conc_wait_group_count(&group->tasks) != 0)
         conc_panic(CONC_HERE, "an error group is destroyed whose tasks still run: wait first");
     conc_wait_group_destroy(&group->tasks);
-    conc_semaphore_destroy(&group->slots);
     conc_context_destroy(&group->ctx);
     conc_lock_destroy(&group->lock);
 }
@@ -51,8 +44,7 @@ int conc_errgroup_set_limit(struct conc_errgroup *group, int64_t limit)
     if (conc_wait_group_count(&group->tasks) != 0)
         return EBUSY;
     group->limit = limit < 0 ? -1 : limit;
-    conc_semaphore_destroy(&group->slots);
-    return conc_semaphore_init(&group->slots, limit < 0 ? 0 : limit);
+    return 0;
 }
 
 /* The error is stored before the context is cancelled: what the cancelled tasks then return can no
@@ -68,45 +60,43 @@ static void fail(struct conc_errgroup *group, int rc)
         conc_context_cancel_cause(&group->ctx, rc);
 }
 
-static void give_slot_back(struct conc_errgroup *group)
+static void exited(void *group)
 {
-    if (group->limit > 0)
-        conc_semaphore_release(&group->slots, 1);
-}
-
-/* The task's last step. The wait group counts the task until after this, so the group is there. */
-static void leave(void *arg)
-{
-    struct leaving *leaving = arg;
-    if (leaving->rc != 0)
-        fail(leaving->group, leaving->rc);
-    give_slot_back(leaving->group);
+    fail(group, EOWNERDEAD);
 }
 
 static void run(struct conc_task *task)
 {
     struct conc_wait_group *tasks = task->owner;
-    struct leaving leaving = {
-        .group = (struct conc_errgroup *)((char *)tasks - offsetof(struct conc_errgroup, tasks)),
-        /* As a cleanup, so that a function which ends its task gives its slot back, too. */
-        .rc = EOWNERDEAD,
-    };
+    struct conc_errgroup *group =
+        (struct conc_errgroup *)((char *)tasks - offsetof(struct conc_errgroup, tasks));
     errgroup_fn *fn = (errgroup_fn *)(void (*)(void))task->fn; /* what start was given */
-    conc_cleanup_push(&leaving.cleanup, leave, &leaving);
-    leaving.rc = fn(task->arg, &leaving.group->ctx);
-    conc_cleanup_pop(&leaving.cleanup, true);
+    struct conc_cleanup cleanup;
+    conc_cleanup_push_of(task, &cleanup, exited, group);
+    int rc = fn(task->arg, &group->ctx);
+    conc_cleanup_pop_of(task, &cleanup);
+    if (rc != 0)
+        fail(group, rc);
 }
 
-/* Starts a task whose slot, where there is a limit, has been taken. */
+/* `site` NULL: without waiting. */
+static int enter(
+    struct conc_errgroup *group, struct conc_context *ctx, const struct conc_site *site)
+{
+    if (group->limit == 0)
+        return EBUSY;
+    return conc_wait_group_enter_at(
+        &group->tasks, group->limit < 0 ? INT64_MAX : group->limit, ctx, site);
+}
+
+/* Starts a task that has entered. */
 static int start(struct conc_errgroup *group, errgroup_fn *fn, void *arg, const char *name,
     const struct conc_site *site)
 {
-    int rc = conc_wait_group_go_body(
+    int rc = conc_wait_group_go_entered(
         &group->tasks, run, (void (*)(void *))(void (*)(void))fn, arg, name, site);
-    if (rc != 0) {
+    if (rc != 0)
         fail(group, rc);
-        give_slot_back(group);
-    }
     return rc;
 }
 
@@ -115,14 +105,8 @@ int conc_errgroup_go_at(struct conc_errgroup *group, int (*fn)(void *arg, struct
 {
     if (!group || !fn)
         return EINVAL;
-    if (group->limit == 0)
-        return EBUSY;
-    if (group->limit > 0) {
-        int rc = conc_semaphore_acquire_at(&group->slots, 1, ctx, site);
-        if (rc != 0)
-            return rc;
-    }
-    return start(group, fn, arg, name, site);
+    int rc = enter(group, ctx, site);
+    return rc != 0 ? rc : start(group, fn, arg, name, site);
 }
 
 int conc_errgroup_try_go_at(struct conc_errgroup *group,
@@ -131,14 +115,8 @@ int conc_errgroup_try_go_at(struct conc_errgroup *group,
 {
     if (!group || !fn)
         return EINVAL;
-    if (group->limit == 0)
-        return EBUSY;
-    if (group->limit > 0) {
-        int rc = conc_semaphore_try_acquire(&group->slots, 1);
-        if (rc != 0)
-            return rc;
-    }
-    return start(group, fn, arg, name, site);
+    int rc = enter(group, NULL, NULL);
+    return rc != 0 ? rc : start(group, fn, arg, name, site);
 }
 
 /* What is left to do when all tasks have ended. */
@@ -180,22 +158,13 @@ int64_t conc_errgroup_running(struct conc_errgroup *group)
 struct collection {
     const struct conc_collect *work;
     struct conc_context *ctx;
-    struct conc_semaphore slots;
 };
 
 /* One item. Tasks and their arguments are not allocated one by one: there are n of these. */
 struct collect_item {
     struct collection *all;
     size_t index;
-    struct conc_cleanup cleanup;
 };
-
-static void collect_done(void *arg)
-{
-    struct collect_item *item = arg;
-    if (item->all->work->limit > 0)
-        conc_semaphore_release(&item->all->slots, 1);
-}
 
 static void collect_one(void *arg)
 {
@@ -204,26 +173,21 @@ static void collect_one(void *arg)
     size_t i = item->index;
     const void *in = work->items ? (const char *)work->items + i * work->item_size : NULL;
     void *out = work->results ? (char *)work->results + i * work->result_size : NULL;
-    conc_cleanup_push(&item->cleanup, collect_done, item);
     /* Stays so if fn ends the task and never returns. */
     work->errors[i] = EOWNERDEAD;
     work->errors[i] = work->fn(in, out, work->arg, item->all->ctx);
-    conc_cleanup_pop(&item->cleanup, true);
 }
 
 /* 0: the item runs; else why it does not. */
 static int collect_start(struct collection *all, struct conc_wait_group *tasks,
     struct collect_item *item, const struct conc_site *site)
 {
-    bool limited = all->work->limit > 0;
+    int64_t limit = all->work->limit > 0 ? all->work->limit : INT64_MAX;
     int rc = conc_context_error(all->ctx);
-    if (rc == 0 && limited)
-        rc = conc_semaphore_acquire_at(&all->slots, 1, all->ctx, site);
-    if (rc != 0)
-        return rc;
-    rc = conc_wait_group_go_at(tasks, collect_one, item, "collect", site);
-    if (rc != 0 && limited)
-        conc_semaphore_release(&all->slots, 1);
+    if (rc == 0)
+        rc = conc_wait_group_enter_at(tasks, limit, all->ctx, site);
+    if (rc == 0)
+        rc = conc_wait_group_go_entered(tasks, NULL, collect_one, item, "collect", site);
     return rc;
 }
 
@@ -236,7 +200,6 @@ int conc_errgroup_collect_at(
         return 0;
     struct collection all = {.work = work, .ctx = ctx};
     struct conc_wait_group tasks = CONC_WAIT_GROUP_INIT;
-    conc_semaphore_init(&all.slots, work->limit > 0 ? work->limit : 0);
     struct collect_item *items = conc_calloc(work->n, sizeof(*items));
     for (size_t i = 0; i < work->n; i++) {
         int rc = ENOMEM;
@@ -249,7 +212,6 @@ int conc_errgroup_collect_at(
     }
     conc_wait_group_wait_at(&tasks, NULL, site);
     conc_wait_group_destroy(&tasks);
-    conc_semaphore_destroy(&all.slots);
     conc_free(items);
     for (size_t i = 0; i < work->n; i++) {
         if (work->errors[i] != 0)

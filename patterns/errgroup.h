@@ -31,7 +31,6 @@
 #include <stdint.h>
 
 #include "sync/context.h"
-#include "sync/semaphore.h"
 #include "sync/wait_group.h"
 
 struct conc_errgroup {
@@ -40,7 +39,6 @@ struct conc_errgroup {
     struct conc_lock lock;        /* guards error */
     int error;                    /* the first, 0 while there is none */
     int64_t limit;                /* -1: none; fixed while tasks run */
-    struct conc_semaphore slots;  /* one permit per running task, where there is a limit */
 };
 
 /* Makes a group without tasks and without a limit, whose context is a child of `parent` (may be

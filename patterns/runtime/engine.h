@@ -292,6 +292,23 @@ static inline void conc_unpark(struct conc_task *task)
     task->engine->unpark(task);
 }
 
+/* conc_cleanup_push and pop (without running it), inline, for who knows the calling task. */
+static inline void conc_cleanup_push_of(
+    struct conc_task *self, struct conc_cleanup *cleanup, void (*fn)(void *), void *arg)
+{
+    cleanup->fn = fn;
+    cleanup->arg = arg;
+    cleanup->next = self->cleanups;
+    self->cleanups = cleanup;
+}
+
+static inline void conc_cleanup_pop_of(struct conc_task *self, struct conc_cleanup *cleanup)
+{
+    if (self->cleanups != cleanup)
+        conc_panic(CONC_HERE, "the cleanup popped is not the newest");
+    self->cleanups = cleanup->next;
+}
+
 /* What an engine calls on a task's own stack: runs the function. */
 void conc_trace_begun(struct conc_task *task);
 static inline void conc_task_main(struct conc_task *task)

@@ -219,19 +219,12 @@ void conc_task_set_name(const char *format, ...)
 
 void conc_cleanup_push(struct conc_cleanup *cleanup, void (*fn)(void *), void *arg)
 {
-    struct conc_task *self = conc_self();
-    cleanup->fn = fn;
-    cleanup->arg = arg;
-    cleanup->next = self->cleanups;
-    self->cleanups = cleanup;
+    conc_cleanup_push_of(conc_self(), cleanup, fn, arg);
 }
 
 void conc_cleanup_pop(struct conc_cleanup *cleanup, bool run)
 {
-    struct conc_task *self = conc_self();
-    if (self->cleanups != cleanup)
-        conc_panic(CONC_HERE, "the cleanup popped is not the newest");
-    self->cleanups = cleanup->next;
+    conc_cleanup_pop_of(conc_self(), cleanup);
     if (run)
         cleanup->fn(cleanup->arg);
 }

@@ -31,7 +31,8 @@ static void join_all(struct conc_task *ended)
 void conc_wait_group_destroy(struct conc_wait_group *group)
 {
     conc_lock_acquire(&group->lock);
-    bool used = group->count != 0 || conc_wait_queue_head(&group->waiters);
+    bool used = group->count != 0 || conc_wait_queue_head(&group->waiters) ||
+                conc_wait_queue_head(&group->room);
     struct conc_task *ended = take_ended(group);
     conc_lock_release(&group->lock);
     if (used)
@@ -40,26 +41,26 @@ void conc_wait_group_destroy(struct conc_wait_group *group)
     conc_lock_destroy(&group->lock);
 }
 
-/* Changes the count; with it, in one step, hands over a task that has run, or takes those that
- * have. */
-static struct conc_task *add(
-    struct conc_wait_group *group, int64_t n, struct conc_task *ended, const struct conc_site *site)
+/* Those to be unparked after the count has been lowered. Under the lock. */
+static inline struct conc_wait_node *take_waiters(struct conc_wait_group *group)
 {
-    struct conc_wait_node *waiters = NULL;
+    if (group->count == 0 && conc_wait_queue_head(&group->waiters))
+        return conc_wait_queue_claim_all(&group->waiters);
+    return NULL;
+}
+
+/* Changes the count; in the same step takes the tasks that have run, if it rises. */
+static struct conc_task *add(struct conc_wait_group *group, int64_t n, const struct conc_site *site)
+{
     struct conc_task *taken = NULL;
     int64_t count;
     conc_lock_acquire(&group->lock);
     if (__builtin_add_overflow(group->count, n, &count) || count < 0)
         conc_panic(site, "the count of a wait group falls below 0 or overflows");
     group->count = count;
-    if (ended) {
-        ended->next_ended = group->ended;
-        group->ended = ended;
-    } else if (n > 0) {
+    if (n > 0)
         taken = take_ended(group);
-    }
-    if (count == 0)
-        waiters = conc_wait_queue_claim_all(&group->waiters);
+    struct conc_wait_node *waiters = take_waiters(group);
     conc_lock_release(&group->lock);
     conc_wait_list_unpark(waiters);
     return taken;
@@ -82,14 +83,45 @@ static inline bool add_quick(struct conc_wait_group *group, int64_t n)
 void conc_wait_group_add_at(struct conc_wait_group *group, int64_t n, const struct conc_site *site)
 {
     if (!add_quick(group, n))
-        join_all(add(group, n, NULL, site));
+        join_all(add(group, n, site));
 }
 
+/* One task less: its place goes to the first that waits for one, else the count is lowered.
+ * `ended`: the task, to be joined; NULL: the engine does it, or there is none. `held`: the lock. */
+static __attribute__((noinline)) void leave(
+    struct conc_wait_group *group, struct conc_task *ended, bool held)
+{
+    if (!held)
+        conc_lock_acquire(&group->lock);
+    if (ended) {
+        ended->next_ended = group->ended;
+        group->ended = ended;
+    }
+    struct conc_wait_node *unpark = conc_wait_queue_claim(&group->room);
+    if (unpark) {
+        unpark->next = NULL;
+    } else {
+        if (group->count <= 0)
+            conc_panic(CONC_HERE, "the count of a wait group falls below 0");
+        group->count--;
+        unpark = take_waiters(group);
+    }
+    conc_lock_release(&group->lock);
+    conc_wait_list_unpark(unpark);
+}
+
+/* Most often the count falls and that is all. */
 static void task_ended(struct conc_task *task)
 {
+    struct conc_wait_group *group = task->owner;
     bool releases = task->engine->releases;
-    if (!releases || !add_quick(task->owner, -1))
-        add(task->owner, -1, releases ? NULL : task, CONC_HERE);
+    bool held = conc_lock_acquire_quick(&group->lock);
+    if (held && releases && group->count > 1 && !conc_wait_queue_head(&group->room)) {
+        group->count--;
+        conc_lock_release(&group->lock);
+    } else {
+        leave(group, releases ? NULL : task, held);
+    }
 }
 
 int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), void *arg,
@@ -110,7 +142,7 @@ static inline int start(struct conc_wait_group *group, void (*body)(struct conc_
         .on_end = task_ended,
         .owner = group});
     if (rc != 0)
-        add(group, -1, NULL, CONC_HERE);
+        leave(group, NULL, false);
     return rc;
 }
 
@@ -118,7 +150,7 @@ static __attribute__((noinline)) int go_slowly(struct conc_wait_group *group,
     void (*body)(struct conc_task *), void (*fn)(void *), void *arg, const char *name,
     const struct conc_site *site)
 {
-    join_all(add(group, 1, NULL, site));
+    join_all(add(group, 1, site));
     return start(group, body, fn, arg, name, site);
 }
 
@@ -127,6 +159,45 @@ int conc_wait_group_go_body(struct conc_wait_group *group, void (*body)(struct c
 {
     if (!add_quick(group, 1))
         return go_slowly(group, body, fn, arg, name, site);
+    return start(group, body, fn, arg, name, site);
+}
+
+static __attribute__((noinline)) int enter_slowly(struct conc_wait_group *group, int64_t limit,
+    struct conc_context *ctx, const struct conc_site *site, bool held)
+{
+    if (!held)
+        conc_lock_acquire(&group->lock);
+    struct conc_task *ended = take_ended(group);
+    if (ended) {
+        conc_lock_release(&group->lock);
+        join_all(ended);
+        conc_lock_acquire(&group->lock);
+    }
+    if (group->count >= limit && site)
+        return conc_wait_in(&group->room, NULL, &group->lock, ctx, "for room in wait group", site);
+    bool room = group->count < limit;
+    if (room)
+        group->count++;
+    conc_lock_release(&group->lock);
+    return room ? 0 : EAGAIN;
+}
+
+/* Whenever the lock is free and somebody is in `room`, the count is not below the limit: so nobody
+ * who comes later finds room before him. */
+int conc_wait_group_enter_at(struct conc_wait_group *group, int64_t limit, struct conc_context *ctx,
+    const struct conc_site *site)
+{
+    bool held = conc_lock_acquire_quick(&group->lock);
+    if (!held || group->ended || group->count >= limit)
+        return enter_slowly(group, limit, ctx, site, held);
+    group->count++;
+    conc_lock_release(&group->lock);
+    return 0;
+}
+
+int conc_wait_group_go_entered(struct conc_wait_group *group, void (*body)(struct conc_task *),
+    void (*fn)(void *), void *arg, const char *name, const struct conc_site *site)
+{
     return start(group, body, fn, arg, name, site);
 }
 

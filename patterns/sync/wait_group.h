@@ -25,7 +25,8 @@
 struct conc_wait_group {
     struct conc_lock lock; /* guards the fields below */
     int64_t count;
-    struct conc_wait_queue waiters;
+    struct conc_wait_queue waiters; /* for a count of 0 */
+    struct conc_wait_queue room;    /* of conc_wait_group_enter_at, while the count is the limit */
     struct conc_task *ended; /* have run and are to be joined, where the engine does not do it */
 };
 
@@ -66,6 +67,18 @@ int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), voi
 /* For other groups built on this one: the task calls body(task) instead, which finds the group in
  * task->owner, and fn and arg in task->fn and task->arg. Codes as above. */
 int conc_wait_group_go_body(struct conc_wait_group *group, void (*body)(struct conc_task *),
+    void (*fn)(void *), void *arg, const char *name, const struct conc_site *site);
+
+/*
+ * The same in two steps, for groups with a limit. The first waits until fewer than `limit` (at
+ * least 1, the same in all calls) are counted, and counts one more; first come, first served.
+ * Without a site: EAGAIN instead of waiting. The second starts the task that is counted; when it
+ * has ended, or cannot be started, its place goes to the first that waits for one. In such a group
+ * only tasks are counted.
+ */
+int conc_wait_group_enter_at(struct conc_wait_group *group, int64_t limit, struct conc_context *ctx,
+    const struct conc_site *site);
+int conc_wait_group_go_entered(struct conc_wait_group *group, void (*body)(struct conc_task *),
     void (*fn)(void *), void *arg, const char *name, const struct conc_site *site);
 
 /*
