@@ -198,16 +198,22 @@ int conc_chan_try_recv(struct conc_chan *ch, void *element)
  */
 
 /* Claims all that wait in a queue of a channel that has been closed, and appends them to the list
- * which ends at `end`; returns its end. In one pass: with a hundred thousand stacks to look at, a
- * pass takes 20 ms. */
+ * which ends at `end`; returns its end. In one pass, which tells the next what is to come: to find
+ * a hundred thousand stacks, one after the other, takes 20 ms. */
 static struct conc_wait_node **dismiss(
     struct conc_chan *ch, struct conc_wait_queue *queue, struct conc_wait_node **end)
 {
+    struct conc_wait_node *before[CONC_WAIT_AHEAD] = {NULL};
+    size_t i = 0;
     for (struct conc_wait_node *node; (node = conc_wait_queue_claim(queue)); end = &node->next) {
         if (queue == &ch->receivers)
             conc_chan_zero(ch, node->data);
         node->result = EPIPE;
         *end = node;
+        if (before[i])
+            before[i]->prev = node;
+        before[i] = node;
+        i = (i + 1) % CONC_WAIT_AHEAD;
     }
     *end = NULL;
     return end;

@@ -52,6 +52,7 @@ void conc_wait_list_unpark(struct conc_wait_node *list)
 {
     while (list) {
         struct conc_wait_node *next = list->next; /* the node is gone once its task runs */
+        __builtin_prefetch(list->prev);           /* one that comes later, or NULL */
         conc_wait_node_unpark(list);
         list = next;
     }

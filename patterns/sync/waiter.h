@@ -51,7 +51,7 @@ struct conc_waiter {
  */
 struct conc_wait_node {
     struct conc_wait_node *next;   /* under the queue's lock; the claimer's once claimed */
-    struct conc_wait_node *prev;   /* under the queue's lock */
+    struct conc_wait_node *prev;   /* the same; NULL when claimed */
     struct conc_wait_queue *queue; /* under the queue's lock; NULL: in none */
     struct conc_waiter *waiter;    /* fixed; NULL: a sole node, its index is 0 */
     struct conc_task *task;        /* fixed: who waits */
@@ -176,6 +176,9 @@ static inline void conc_wait_queue_take_sole(
 /* Claims all: a list linked by next, in order. To be given to conc_wait_list_unpark after unlock.
  */
 struct conc_wait_node *conc_wait_queue_claim_all(struct conc_wait_queue *queue);
+
+/* In a list that may be long, prev of each may say which node comes so many later. */
+enum { CONC_WAIT_AHEAD = 8 };
 
 /* Unparks every task of such a list. The nodes are gone afterwards. */
 void conc_wait_list_unpark(struct conc_wait_node *list);
