@@ -105,20 +105,31 @@ static void unlock_all(struct conc_safe_map *map)
 
 /* ------------------------------------------------------------------ one table, under its lock */
 
-static uint64_t hash_of(const struct conc_safe_map *map, const void *key, size_t size)
+/* The halves of a product of two words, one folded onto the other: every bit of the one has a say
+ * in every bit of the result (the step of wyhash). */
+static inline uint64_t fold(uint64_t a, uint64_t b)
+{
+    __extension__ typedef unsigned __int128 two_words;
+    two_words product = (two_words)a * b;
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+/* Most keys are a number of one word: for those no loop, and no call of memcpy. */
+static inline uint64_t hash_of(const struct conc_safe_map *map, const void *key, size_t size)
 {
     const unsigned char *at = key;
     uint64_t hash = map->seed ^ (uint64_t)size;
-    while (size > 0) {
-        uint64_t word = 0;
-        size_t step = size < sizeof(word) ? size : sizeof(word);
-        memcpy(&word, at, step);
-        hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
-        hash ^= hash >> 32;
-        at += step;
-        size -= step;
+    uint64_t word;
+    for (; size >= sizeof(word); size -= sizeof(word), at += sizeof(word)) {
+        memcpy(&word, at, sizeof(word));
+        hash = fold(hash ^ word, UINT64_C(0x9E3779B97F4A7C15));
     }
-    return conc_splitmix64(&hash);
+    if (size > 0) {
+        word = 0;
+        memcpy(&word, at, size);
+        hash = fold(hash ^ word, UINT64_C(0x9E3779B97F4A7C15));
+    }
+    return hash;
 }
 
 /* The upper bits choose the shard, the lower ones the bucket. */
@@ -127,14 +138,23 @@ static struct shard *shard_of(struct conc_safe_map *map, uint64_t hash)
     return &map->shards[(hash >> 48) & (map->shard_count - 1)];
 }
 
+static inline bool same_bytes(const void *a, const void *b, size_t size)
+{
+    uint64_t one, other;
+    if (size != sizeof(one))
+        return size == 0 || memcmp(a, b, size) == 0;
+    memcpy(&one, a, sizeof(one));
+    memcpy(&other, b, sizeof(other));
+    return one == other;
+}
+
 /* Where the entry for a key is linked, or the end of its chain. */
-static struct entry **find(struct shard *shard, uint64_t hash, const void *key, size_t size)
+static inline struct entry **find(struct shard *shard, uint64_t hash, const void *key, size_t size)
 {
     struct entry **link = &shard->buckets[hash & shard->mask];
     for (; *link; link = &(*link)->next) {
         struct entry *entry = *link;
-        if (entry->hash == hash && entry->key_size == size &&
-            (size == 0 || memcmp(entry->key, key, size) == 0))
+        if (entry->hash == hash && entry->key_size == size && same_bytes(entry->key, key, size))
             break;
     }
     return link;
