@@ -53,8 +53,8 @@ while IFS= read -r line; do
     refused
 done <<'EOF'
 nonesuch
-pitfall list
 pitfalls P01
+pitfall P01 --tool
 explore 03 --mutant
 explore nonesuch --mutant lost_wake
 --nonesuch
@@ -78,7 +78,7 @@ try "$conc"
 refused
 try "$conc" --help
 exits 0
-for command in report test list run bench explore doctor; do
+for command in report test list run bench explore pitfall doctor; do
     says stdout "  $command "
     "$conc" $command --help >"$scratch/help" 2>&1 || wrong "$command --help fails"
     grep -q "usage: ./conc $command" "$scratch/help" || wrong "$command --help has no usage"
@@ -122,11 +122,16 @@ says stderr 'E: no network'
 rm "$scratch/broken"
 : >"$scratch/missing"
 
-# run, explore and doctor are handed on with their arguments; exit codes come back.
+# run, explore, pitfall and doctor are handed on with their arguments; exit codes come back.
 try "$conc" run 01 'two words' --flag
 prints 'conc-driver run 01 two words --flag'
 try "$conc" explore 01 --schedules=5 --flag
 prints 'conc-driver explore 01 --schedules 5 --flag'
+try "$conc" pitfall list
+prints 'conc-driver pitfall list'
+try "$conc" pitfall P01 --tool=tsan --raw
+prints 'conc-driver pitfall P01 --tool tsan --raw'
+[[ -e $tree/build/tsan/build.ninja ]] || wrong 'has not built for the tool'
 try "$conc" doctor
 prints 'conc-driver doctor'
 try env FIXTURE_FAIL=conc-driver "$conc" run 01
