@@ -12,7 +12,7 @@
 /* Valgrind and TSan look at threads, so conc runs its tasks as threads there. --fair-sched: threads
  * that wait at a gate must not keep the others from running. */
 const struct tool tools[TOOLS] = {
-    {"native", "no tool at all", NULL, NULL, {NULL}, {NULL}},
+    {"native", "no tool at all", NULL, NULL, {NULL}, {"CONC_CHECK=0", NULL}},
     {"conc", "conc's own checks", NULL, NULL, {NULL}, {"CONC_CHECK=1", NULL}},
     {"helgrind", "Valgrind's Helgrind", "valgrind", "valgrind",
         {"valgrind", "--tool=helgrind", "--fair-sched=yes", "--history-level=full", NULL}, {NULL}},
@@ -21,9 +21,10 @@ const struct tool tools[TOOLS] = {
     {"memcheck", "Valgrind's memcheck", "valgrind", "valgrind",
         {"valgrind", "--tool=memcheck", "--fair-sched=yes", "--leak-check=full", NULL}, {NULL}},
     {"tsan", "ThreadSanitizer", "tsan", NULL, {NULL},
-        {"CONC_ENGINE=threads", "TSAN_OPTIONS=second_deadlock_stack=1", NULL}},
+        {"CONC_CHECK=0", "CONC_ENGINE=threads", "TSAN_OPTIONS=second_deadlock_stack=1", NULL}},
     {"asan", "AddressSanitizer, LeakSanitizer and UBSan", "asan", NULL, {NULL},
-        {"CONC_ENGINE=threads", "ASAN_OPTIONS=detect_stack_use_after_return=1", NULL}},
+        {"CONC_CHECK=0", "CONC_ENGINE=threads", "ASAN_OPTIONS=detect_stack_use_after_return=1",
+            NULL}},
 };
 
 int tool_find(const char *name)
@@ -119,6 +120,7 @@ static const struct {
     {"asan", "LeakSanitizer: detected memory leaks", "leak"},
     {"asan", "runtime error:", "undefined"},
     {"conc", "conc: all tasks are asleep", "deadlock"},
+    {"conc", "conc: deadlock: ", "deadlock"},
     {"conc", "left – leak!", "leak"},
     {"conc", "locks a mutex that it holds", "relock"},
     {"conc", "unlocks a mutex that another task holds", "unlock-other-task"},

@@ -9,10 +9,9 @@
 #include <unistd.h>
 
 #include "runtime/census.h"
+#include "runtime/check.h"
 #include "runtime/clock.h"
 #include "runtime/trace.h"
-
-enum { EXIT_DEADLOCK = 3, EXIT_LEAK = 4 };
 
 static struct conc_lock lock = CONC_LOCK_INIT;
 static struct conc_task *first; /* under lock: oldest first */
@@ -72,7 +71,7 @@ void conc_census_thread_removed(void)
  */
 
 struct text {
-    char bytes[512];
+    char bytes[1024];
     size_t len;
 };
 
@@ -103,18 +102,38 @@ static void put_site(struct text *text, const struct conc_site *site)
     put(text, site->function);
 }
 
-static void flush_line(struct text *text, int fd)
+static void write_all(int fd, const char *bytes, size_t len)
 {
-    text->bytes[text->len++] = '\n';
-    for (size_t done = 0; done < text->len;) {
-        ssize_t n = write(fd, text->bytes + done, text->len - done);
+    for (size_t done = 0; done < len;) {
+        ssize_t n = write(fd, bytes + done, len - done);
         if (n < 0 && errno == EINTR)
             continue;
         if (n <= 0)
             break;
         done += (size_t)n;
     }
+}
+
+static void flush_line(struct text *text, int fd)
+{
+    text->bytes[text->len++] = '\n';
+    write_all(fd, text->bytes, text->len);
     text->len = 0;
+}
+
+static void put_holds(struct text *text, uint64_t task)
+{
+    struct conc_check_held held[4];
+    size_t n = conc_check_holds(task, held, sizeof held / sizeof *held);
+    for (size_t i = 0; i < n; i++) {
+        put(text, i == 0 ? "; holds " : ", ");
+        put(text, held[i].kind == CONC_CHECK_MUTEX ? "mutex 0x" : "read-write mutex 0x");
+        put_number(text, (uintptr_t)held[i].lock, 16);
+        if (held[i].site) {
+            put(text, ", taken at ");
+            put_site(text, held[i].site);
+        }
+    }
 }
 
 static void print_task(const struct conc_task *task, int64_t now_ns, int fd)
@@ -152,6 +171,7 @@ static void print_task(const struct conc_task *task, int64_t now_ns, int fd)
         put(&text, ".");
         put_number(&text, tenths % 10, 10);
         put(&text, " s");
+        put_holds(&text, task->id);
     }
     flush_line(&text, fd);
 }
@@ -199,7 +219,7 @@ void conc_census_print(int fd)
     conc_lock_release(&lock);
 }
 
-static _Noreturn void die(const char *headline, const struct conc_task *left_out, int code)
+static void begin_to_die(const char *report)
 {
     static atomic_bool dying;
     if (atomic_exchange(&dying, true))
@@ -207,12 +227,12 @@ static _Noreturn void die(const char *headline, const struct conc_task *left_out
             pause();
     conc_trace_finish(); /* the way here is what one wants to see */
     fflush(stdout);
+    write_all(STDERR_FILENO, report, strlen(report));
+}
+
+static _Noreturn void end_dying(int code)
+{
     struct text text = {.len = 0};
-    put(&text, headline);
-    flush_line(&text, STDERR_FILENO);
-    conc_lock_acquire_unseen(&lock);
-    print_all_but(left_out, STDERR_FILENO);
-    conc_lock_release(&lock);
     if (conc_engine()->note) {
         char note[160];
         conc_engine()->note(note, sizeof note);
@@ -220,6 +240,21 @@ static _Noreturn void die(const char *headline, const struct conc_task *left_out
         flush_line(&text, STDERR_FILENO);
     }
     _exit(code);
+}
+
+void conc_census_die(const char *report, int exit_code)
+{
+    begin_to_die(report);
+    end_dying(exit_code);
+}
+
+static _Noreturn void die(const char *headline, const struct conc_task *left_out, int code)
+{
+    begin_to_die(headline);
+    conc_lock_acquire_unseen(&lock);
+    print_all_but(left_out, STDERR_FILENO);
+    conc_lock_release(&lock);
+    end_dying(code);
 }
 
 /* --- all asleep ---------------------------------------------------------------------------------
@@ -272,7 +307,7 @@ bool conc_census_check_deadlock(void)
     if (atomic_load(&awake) > 0)
         return true;
     if (!strangers)
-        die("conc: all tasks are asleep – deadlock!", NULL, EXIT_DEADLOCK);
+        die("conc: all tasks are asleep – deadlock!\n", NULL, CONC_EXIT_DEADLOCK);
     return false;
 }
 
@@ -328,8 +363,8 @@ void conc_census_check_leaks(void)
     if (left == 0)
         return;
     char headline[96];
-    snprintf(headline, sizeof headline, "conc: the program ends and %zu task%s left – leak!", left,
-        left == 1 ? " is" : "s are");
+    snprintf(headline, sizeof headline, "conc: the program ends and %zu task%s left – leak!\n",
+        left, left == 1 ? " is" : "s are");
     fflush(NULL); /* exit would have done so */
-    die(headline, conc_task_current_get(), EXIT_LEAK);
+    die(headline, conc_task_current_get(), CONC_EXIT_LEAK);
 }

@@ -32,6 +32,11 @@ void conc_census_print(int fd);
 /* Prints the line of one task. Async-signal-safe. */
 void conc_census_print_task(const struct conc_task *task, int fd);
 
+enum { CONC_EXIT_DEADLOCK = 3, CONC_EXIT_LEAK = 4 };
+
+/* Ends the process with a report instead of the list. */
+_Noreturn void conc_census_die(const char *report, int exit_code);
+
 /* For engines. */
 
 void conc_census_add(struct conc_task *task);

@@ -26,6 +26,7 @@
 #include "runtime/site.h"
 #include "runtime/task.h"
 #include "runtime/thread_local.h"
+#include "runtime/watch.h"
 
 /* What a parked task waits for, for the reports. */
 struct conc_wait_info {

@@ -656,6 +656,7 @@ struct conc_task *conc_sim_adopt_main(void)
     conc_schedule_open_log();
     on_sim_thread = true;
     atomic_store(&conc_sim_on, true);
+    atomic_fetch_or(&conc_watched, CONC_WATCH_SIM);
     __atomic_store_n(&conc_checkpoint_asked, true, __ATOMIC_RELAXED);
     first.task.engine = &conc_engine_sim;
     first.tsan = __tsan_get_current_fiber();

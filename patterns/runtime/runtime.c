@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "runtime/census.h"
+#include "runtime/check.h"
 #include "runtime/engine.h"
 #include "runtime/random.h"
 #include "runtime/timer_queue.h"
@@ -50,11 +51,15 @@ static void at_exit(int status, void *unused)
         conc_timer_queue_stop();
     if (conc_engine() == &conc_engine_fibers && conc_census_count() <= 1)
         conc_fibers_stop();
+    /* Once more, with another code: glibc goes on with the handlers that are left. */
+    if (status == 0 && conc_check_failed())
+        exit(EXIT_FAILURE);
 }
 
 static void init(void)
 {
     process = getpid();
+    conc_check_init();
     if (conc_engine() == &conc_engine_fibers) /* chosen now: the list on SIGQUIT must not do it */
         conc_fibers_init();
     on_exit(at_exit, NULL);

@@ -6,4 +6,7 @@
  * number from min to max ends the program with a line on stderr and exit code 2. */
 long conc_setting(const char *name, long min, long max, long otherwise);
 
+/* The same for one of some words, NULL at their end: its index. */
+int conc_setting_word(const char *name, const char *const *words, int otherwise);
+
 #endif

@@ -14,12 +14,17 @@ struct conc_site {
     const char *file;
     int line;
     const char *function;
+    int inside; /* 1: in libconc itself, which knows what it does: some checks pass over it */
 };
+
+#ifndef CONC_INSIDE
+#define CONC_INSIDE 0
+#endif
 
 /* The address of a static record of this very line: one pointer to pass, nothing to fill in. */
 #define CONC_HERE                                                                                  \
     (__extension__({                                                                               \
-        static const struct conc_site conc_here_ = {__FILE__, __LINE__, __func__};                 \
+        static const struct conc_site conc_here_ = {__FILE__, __LINE__, __func__, CONC_INSIDE};    \
         &conc_here_;                                                                               \
     }))
 

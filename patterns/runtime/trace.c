@@ -163,6 +163,7 @@ int conc_trace_start(const char *path)
         trace.started_ns = now_ns;
         atomic_fetch_add(&round_number, 1);
         atomic_store(&conc_trace_on, true);
+        atomic_fetch_or(&conc_watched, CONC_WATCH_TRACE);
     }
     conc_lock_release(&trace.lock);
     if (rc != 0) {
@@ -363,6 +364,7 @@ int conc_trace_finish(void)
     int64_t now_ns = conc_engine()->now_ns();
     conc_lock_acquire_unseen(&trace.lock);
     atomic_store(&conc_trace_on, false);
+    atomic_fetch_and(&conc_watched, ~CONC_WATCH_TRACE);
     FILE *file = trace.file;
     struct buffer *buffers = trace.buffers;
     char *path = trace.path;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 
+#include "runtime/check.h"
 #include "runtime/clock.h"
 #include "sync/context.h"
 #include "sync/mutex.h"
@@ -14,6 +15,8 @@ enum { COMPETE, YOURS };
 
 void conc_mutex_init(struct conc_mutex *mutex)
 {
+    if (conc_check_on())
+        conc_check_forget(mutex);
     *mutex = (struct conc_mutex){.owner = NULL};
     conc_lock_init(&mutex->lock);
 }
@@ -25,10 +28,12 @@ void conc_mutex_destroy(struct conc_mutex *mutex)
     conc_lock_release(&mutex->lock);
     if (used)
         conc_panic(CONC_HERE, "a mutex is destroyed that is held or waited for");
+    if (conc_check_on())
+        conc_check_forget(mutex);
     conc_lock_destroy(&mutex->lock);
 }
 
-int conc_mutex_try_lock(struct conc_mutex *mutex)
+int conc_mutex_try_lock_at(struct conc_mutex *mutex, const struct conc_site *site)
 {
     struct conc_task *self = conc_self();
     conc_lock_acquire(&mutex->lock);
@@ -36,7 +41,42 @@ int conc_mutex_try_lock(struct conc_mutex *mutex)
     if (taken)
         mutex->owner = self;
     conc_lock_release(&mutex->lock);
+    if (taken && conc_check_on())
+        conc_check_took(mutex, CONC_CHECK_MUTEX, site);
     return taken ? 0 : EAGAIN;
+}
+
+int conc_mutex_lock_watched(struct conc_mutex *mutex, struct conc_task *self,
+    struct conc_context *ctx, const struct conc_site *site)
+{
+    if (conc_check_on())
+        conc_check_asks(mutex, CONC_CHECK_MUTEX, site);
+    conc_lock_acquire(&mutex->lock);
+    int rc = 0;
+    if (mutex->owner) {
+        rc = conc_mutex_lock_slow(mutex, self, ctx, site);
+    } else {
+        mutex->owner = self;
+        conc_lock_release(&mutex->lock);
+    }
+    if (rc == 0 && conc_check_on())
+        conc_check_took(mutex, CONC_CHECK_MUTEX, site);
+    return rc;
+}
+
+void conc_mutex_unlock_watched(struct conc_mutex *mutex)
+{
+    if (conc_check_on())
+        conc_check_gives(mutex, CONC_CHECK_MUTEX);
+    conc_sim_point();
+}
+
+/* With the place where it was taken, if that is known. */
+static _Noreturn void panic_held(
+    struct conc_mutex *mutex, const struct conc_site *site, const char *message)
+{
+    char taken[200];
+    conc_panic(site, "%s%s", message, conc_check_taken(mutex, taken, sizeof taken));
 }
 
 int conc_mutex_lock_slow(struct conc_mutex *mutex, struct conc_task *self, struct conc_context *ctx,
@@ -47,7 +87,11 @@ int conc_mutex_lock_slow(struct conc_mutex *mutex, struct conc_task *self, struc
     bool woken = false;
     while (mutex->owner) {
         if (mutex->owner == self)
-            conc_panic(site, "a task locks a mutex that it holds");
+            panic_held(mutex, site, "a task locks a mutex that it holds");
+        if (conc_check_on() && conc_check_waits(mutex, CONC_CHECK_MUTEX, !ctx, site)) {
+            conc_lock_release(&mutex->lock);
+            conc_check_deadlock();
+        }
         struct conc_waiter shared;
         struct conc_waiter *waiter = ctx ? conc_waiter_init(&shared) : NULL;
         struct conc_wait_node node;
@@ -62,6 +106,8 @@ int conc_mutex_lock_slow(struct conc_mutex *mutex, struct conc_task *self, struc
             conc_lock_acquire(&mutex->lock);
             conc_wait_queue_remove(&node);
             conc_lock_release(&mutex->lock);
+            if (conc_check_on())
+                conc_check_gave_up(mutex);
             return conc_wait_error(claimed, ctx);
         }
         if (node.result == YOURS)
@@ -79,9 +125,10 @@ int conc_mutex_lock_slow(struct conc_mutex *mutex, struct conc_task *self, struc
 void conc_mutex_unlock_slow(struct conc_mutex *mutex, const struct conc_site *site)
 {
     conc_lock_acquire(&mutex->lock);
+    if (!mutex->owner)
+        conc_panic(site, "a task unlocks a mutex that is not locked");
     if (mutex->owner != conc_self())
-        conc_panic(site, mutex->owner ? "a task unlocks a mutex that another task holds"
-                                      : "a task unlocks a mutex that is not locked");
+        panic_held(mutex, site, "a task unlocks a mutex that another task holds");
     mutex->owner = NULL;
     /* While one is on its way to compete, waking another would only make two lose. */
     struct conc_wait_node *next = mutex->waking ? NULL : conc_wait_queue_claim(&mutex->waiters);

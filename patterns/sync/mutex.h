@@ -52,7 +52,8 @@ static inline int conc_mutex_lock_at(
     struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site);
 
 /* The same without waiting: 0, or EAGAIN when it is held (by the caller, too). */
-int conc_mutex_try_lock(struct conc_mutex *mutex);
+#define conc_mutex_try_lock(mutex) conc_mutex_try_lock_at((mutex), CONC_HERE)
+int conc_mutex_try_lock_at(struct conc_mutex *mutex, const struct conc_site *site);
 
 /* Frees the mutex and wakes the first waiter. Unlocking one that the caller does not hold ends the
  * program with a message. Never waits. */
@@ -65,11 +66,18 @@ int conc_mutex_lock_slow(struct conc_mutex *mutex, struct conc_task *self, struc
     const struct conc_site *site);
 void conc_mutex_unlock_slow(struct conc_mutex *mutex, const struct conc_site *site);
 
+/* And when somebody looks on (watch.h): the whole of a lock; what comes before an unlock. */
+int conc_mutex_lock_watched(struct conc_mutex *mutex, struct conc_task *self,
+    struct conc_context *ctx, const struct conc_site *site);
+void conc_mutex_unlock_watched(struct conc_mutex *mutex);
+
 static inline int conc_mutex_lock_at(
     struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site)
 {
     struct conc_task *self = conc_self();
-    conc_lock_acquire(&mutex->lock);
+    if (conc_is_watched())
+        return conc_mutex_lock_watched(mutex, self, ctx, site);
+    conc_lock_acquire_unseen(&mutex->lock);
     if (__builtin_expect(mutex->owner != NULL, 0))
         return conc_mutex_lock_slow(mutex, self, ctx, site);
     mutex->owner = self;
@@ -81,7 +89,9 @@ static inline int conc_mutex_lock_at(
 static inline bool conc_mutex_unlock_quick(struct conc_mutex *mutex)
 {
     struct conc_task *self = conc_self();
-    conc_lock_acquire(&mutex->lock);
+    if (conc_is_watched())
+        conc_mutex_unlock_watched(mutex);
+    conc_lock_acquire_unseen(&mutex->lock);
     bool quick = mutex->owner == self && !conc_wait_queue_head(&mutex->waiters);
     if (__builtin_expect(quick, 1))
         mutex->owner = NULL;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 
+#include "runtime/check.h"
 #include "sync/context.h"
 #include "sync/rw_mutex.h"
 
@@ -9,6 +10,8 @@ static char wants_to_read, wants_to_write;
 
 void conc_rw_mutex_init(struct conc_rw_mutex *rw)
 {
+    if (conc_check_on())
+        conc_check_forget(rw);
     *rw = (struct conc_rw_mutex){.readers = 0};
     conc_lock_init(&rw->lock);
 }
@@ -20,6 +23,8 @@ void conc_rw_mutex_destroy(struct conc_rw_mutex *rw)
     conc_lock_release(&rw->lock);
     if (used)
         conc_panic(CONC_HERE, "a read-write mutex is destroyed that is held or waited for");
+    if (conc_check_on())
+        conc_check_forget(rw);
     conc_lock_destroy(&rw->lock);
 }
 
@@ -58,16 +63,23 @@ static struct conc_wait_node *grant(struct conc_rw_mutex *rw)
     return list;
 }
 
-static int try_lock(struct conc_rw_mutex *rw, bool write)
+static enum conc_check_kind kind_of(bool write)
+{
+    return write ? CONC_CHECK_WRITE : CONC_CHECK_READ;
+}
+
+static int try_lock(struct conc_rw_mutex *rw, bool write, const struct conc_site *site)
 {
     struct conc_task *self = conc_self();
     conc_lock_acquire(&rw->lock);
     bool taken = !conc_wait_queue_head(&rw->waiters) && take(rw, write, self);
     conc_lock_release(&rw->lock);
+    if (taken && conc_check_on())
+        conc_check_took(rw, kind_of(write), site);
     return taken ? 0 : EAGAIN;
 }
 
-static int lock(struct conc_rw_mutex *rw, bool write, struct conc_context *ctx,
+static int lock_unseen(struct conc_rw_mutex *rw, bool write, struct conc_context *ctx,
     const struct conc_wait_info *info)
 {
     struct conc_task *self = conc_self();
@@ -78,6 +90,10 @@ static int lock(struct conc_rw_mutex *rw, bool write, struct conc_context *ctx,
     }
     if (rw->owner == self)
         conc_panic(info->site, "a task locks a read-write mutex that it holds for writing");
+    if (conc_check_on() && conc_check_waits(rw, kind_of(write), !ctx, info->site)) {
+        conc_lock_release(&rw->lock);
+        conc_check_deadlock();
+    }
     struct conc_waiter shared;
     struct conc_waiter *waiter = ctx ? conc_waiter_init(&shared) : NULL;
     struct conc_wait_node node;
@@ -89,18 +105,33 @@ static int lock(struct conc_rw_mutex *rw, bool write, struct conc_context *ctx,
     conc_wait_queue_remove(&node);
     struct conc_wait_node *behind = grant(rw); /* a writer that leaves no longer holds up readers */
     conc_lock_release(&rw->lock);
+    if (conc_check_on())
+        conc_check_gave_up(rw);
     conc_wait_list_unpark(behind);
     return conc_wait_error(claimed, ctx);
 }
 
-int conc_rw_mutex_try_lock(struct conc_rw_mutex *rw)
+static int lock(struct conc_rw_mutex *rw, bool write, struct conc_context *ctx,
+    const struct conc_wait_info *info)
 {
-    return try_lock(rw, true);
+    conc_self(); /* the first call of a program turns the checks on */
+    if (!conc_check_on())
+        return lock_unseen(rw, write, ctx, info);
+    conc_check_asks(rw, kind_of(write), info->site);
+    int rc = lock_unseen(rw, write, ctx, info);
+    if (rc == 0)
+        conc_check_took(rw, kind_of(write), info->site);
+    return rc;
 }
 
-int conc_rw_mutex_try_read_lock(struct conc_rw_mutex *rw)
+int conc_rw_mutex_try_lock_at(struct conc_rw_mutex *rw, const struct conc_site *site)
 {
-    return try_lock(rw, false);
+    return try_lock(rw, true, site);
+}
+
+int conc_rw_mutex_try_read_lock_at(struct conc_rw_mutex *rw, const struct conc_site *site)
+{
+    return try_lock(rw, false, site);
 }
 
 int conc_rw_mutex_lock_at(
@@ -120,6 +151,8 @@ int conc_rw_mutex_read_lock_at(
 void conc_rw_mutex_unlock_at(struct conc_rw_mutex *rw, const struct conc_site *site)
 {
     struct conc_task *self = conc_self();
+    if (conc_check_on())
+        conc_check_gives(rw, CONC_CHECK_WRITE);
     conc_lock_acquire(&rw->lock);
     if (rw->owner != self)
         conc_panic(site, "a task unlocks a read-write mutex that it does not hold for writing");
@@ -131,6 +164,8 @@ void conc_rw_mutex_unlock_at(struct conc_rw_mutex *rw, const struct conc_site *s
 
 void conc_rw_mutex_read_unlock_at(struct conc_rw_mutex *rw, const struct conc_site *site)
 {
+    if (conc_check_on())
+        conc_check_gives(rw, CONC_CHECK_READ);
     conc_lock_acquire(&rw->lock);
     if (rw->readers == 0)
         conc_panic(site, "a task unlocks a read-write mutex that nobody holds for reading");

@@ -52,8 +52,10 @@ int conc_rw_mutex_read_lock_at(
     struct conc_rw_mutex *rw, struct conc_context *ctx, const struct conc_site *site);
 
 /* The same without waiting: EAGAIN when they would wait. */
-int conc_rw_mutex_try_lock(struct conc_rw_mutex *rw);
-int conc_rw_mutex_try_read_lock(struct conc_rw_mutex *rw);
+#define conc_rw_mutex_try_lock(rw) conc_rw_mutex_try_lock_at((rw), CONC_HERE)
+int conc_rw_mutex_try_lock_at(struct conc_rw_mutex *rw, const struct conc_site *site);
+#define conc_rw_mutex_try_read_lock(rw) conc_rw_mutex_try_read_lock_at((rw), CONC_HERE)
+int conc_rw_mutex_try_read_lock_at(struct conc_rw_mutex *rw, const struct conc_site *site);
 
 /* Give it back and grant it to whoever is next. Giving back what is not held ends the program with
  * a message. Never wait. */

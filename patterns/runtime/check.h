@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef CONC_RUNTIME_CHECK_H
+#define CONC_RUNTIME_CHECK_H
+
+/*
+ * Checks of how a program uses conc: what is wrong though it may have gone well this time. Chosen
+ * by CONC_CHECK in the environment:
+ *
+ *   0        off; what happens without it in a library built for release
+ *   errors   what is wrong in any program; without it in the dev, asan and tsan presets
+ *   1        these, and what is legal but seldom meant
+ *   warn     as 1, but the program's exit code stays as it is
+ *
+ *   errors   lock order      two locks are taken in one order here and in the other there
+ *            deadlock        tasks wait for each other's locks: exit code 3, at once
+ *            (relock, foreign unlock … end the program with or without; a relock then says where
+ *            the lock was taken first, and the list of tasks says what each holds)
+ *   1        held long       a mutex was held for longer than CONC_HELD_MS (100) milliseconds
+ *            waits with a lock held
+ *
+ * A finding is printed on stderr once and makes a program exit with code 1 that would have exited
+ * with 0. docs/checks.md shows each, with what it cannot see.
+ *
+ * Lock order. An edge A→B is noted where a task that holds A asks for B; a cycle of edges means
+ * that an unlucky schedule hangs, whether or not this one did. As with Helgrind and TSan, a third
+ * lock which is always held around both orders, so that they never meet, does not count as an
+ * excuse. A try_lock does not wait, so no edge leads to its lock. Destroying a lock, or
+ * initialising it anew, forgets it: one whose memory is used for another without that is taken for
+ * the same lock.
+ *
+ * What is left out: a wait group that is counted up from 0 by a task which should have been counted
+ * before the wait. Nobody waits while the count is 0, so this looks the same as a group that is
+ * used for a second round, which is legal.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "runtime/site.h"
+#include "runtime/watch.h"
+
+struct conc_task;
+
+/* Whether they are on. */
+static inline bool conc_check_on(void)
+{
+    return conc_is_watched() &&
+           atomic_load_explicit(&conc_watched, memory_order_relaxed) & CONC_WATCH_CHECK;
+}
+
+/* For the runtime: reads CONC_CHECK; and whether a program that ends well has to fail after all. */
+void conc_check_init(void);
+bool conc_check_failed(void);
+
+/* For sync/, while they are on. All are about the calling task. */
+
+enum conc_check_kind { CONC_CHECK_MUTEX, CONC_CHECK_READ, CONC_CHECK_WRITE };
+
+/* It is about to lock, and would wait. */
+void conc_check_asks(const void *lock, enum conc_check_kind kind, const struct conc_site *site);
+
+/* It begins to wait, under the lock's internal lock; `for_ever`: only an unlock will wake it. True:
+ * none ever will, and conc_check_deadlock is to be called with no lock held. */
+bool conc_check_waits(
+    const void *lock, enum conc_check_kind kind, bool for_ever, const struct conc_site *site);
+_Noreturn void conc_check_deadlock(void);
+
+/* It no longer waits in the lock's queue, and has not got it. */
+void conc_check_gave_up(const void *lock);
+
+/* It holds the lock now; and will give it back now. */
+void conc_check_took(const void *lock, enum conc_check_kind kind, const struct conc_site *site);
+void conc_check_gives(const void *lock, enum conc_check_kind kind);
+
+/* There is no such lock any more, or a new one at its address. */
+void conc_check_forget(const void *lock);
+
+/* Writes ", taken at FILE:LINE in FUNCTION" of a lock that is held, or nothing; returns text. */
+const char *conc_check_taken(const void *lock, char *text, size_t size);
+
+/* For the census: copies what a task holds, at most `max`; returns how many. Async-signal-safe. */
+struct conc_check_held {
+    const void *lock;
+    enum conc_check_kind kind;
+    const struct conc_site *site; /* NULL: not known */
+};
+size_t conc_check_holds(uint64_t task, struct conc_check_held *held, size_t max);
+
+#endif
