@@ -6,6 +6,7 @@
 
 #include "fan_out_fan_in.h"
 #include "pipeline.h"
+#include "runtime/check.h"
 #include "runtime/memory.h"
 #include "runtime/task.h"
 #include "sync/chan.h"
@@ -325,6 +326,7 @@ int conc_pipeline_create(struct conc_pipeline **pipeline, const struct conc_pipe
     conc_context_with_cancel(&p->ctx, parent);
     conc_wait_group_init(&p->group);
     conc_mutex_init(&p->mutex);
+    conc_check_own(&p->mutex);
     conc_mutex_init(&p->error_mutex);
     p->pass_errors = options && options->pass_errors;
     p->batch = options && options->batch > 0 ? options->batch : 1;

@@ -481,6 +481,88 @@ START_TEST(deadlock_with_oneself)
 }
 END_TEST
 
+/* ---------------------------------------------------------------- held long, and across a wait */
+
+static int hold_for(int64_t ns)
+{
+    for (int i = 0; i < 2; i++) {
+        NEXT_LINE_IS("taken");
+        must(conc_mutex_lock(&a, NULL));
+        must(conc_sleep(ns, NULL));
+        conc_mutex_unlock(&a);
+    }
+    return 0;
+}
+
+static int hold_long(void)
+{
+    setenv("CONC_HELD_MS", "20", 1);
+    return hold_for(CONC_MS(30));
+}
+
+static int hold_shortly(void)
+{
+    setenv("CONC_HELD_MS", "5000", 1);
+    return hold_for(CONC_MS(1));
+}
+
+START_TEST(held_long)
+{
+    run(hold_long, "1", FOUND);
+    ck_assert_uint_eq(times("conc: held long: task 1 main held mutex 0x"), 1);
+    expect_at(", taken at %s in hold_for, for ", "taken");
+    run(hold_long, "errors", 0);
+    expect_no("conc: ");
+    expect_silence(hold_shortly);
+}
+END_TEST
+
+static void send_soon(void *unused)
+{
+    (void)unused;
+    must(conc_sleep(CONC_MS(5), NULL));
+    must(conc_chan_send(gates[0], NULL, NULL));
+}
+
+static int receive(bool held)
+{
+    struct conc_task *task;
+    make_gates();
+    must(conc_task_start(&task, send_soon, NULL));
+    NEXT_LINE_IS("taken");
+    must(conc_mutex_lock(&a, NULL));
+    if (!held)
+        conc_mutex_unlock(&a);
+    NEXT_LINE_IS("received");
+    must(conc_chan_recv(gates[0], NULL, NULL));
+    if (held)
+        conc_mutex_unlock(&a);
+    conc_task_join(task);
+    for (int i = 0; i < 2; i++)
+        conc_chan_destroy(gates[i]);
+    return 0;
+}
+
+static int receive_with_a_lock(void)
+{
+    return receive(true);
+}
+
+static int receive_without(void)
+{
+    return receive(false);
+}
+
+START_TEST(waits_with_a_lock_held)
+{
+    run(receive_with_a_lock, "1", FOUND);
+    expect("conc: waits with a lock held: task 1 main waits to receive from channel 0x");
+    expect_at(" at %s in receive, and holds mutex 0x", "received");
+    expect_at(", taken at %s in receive\n", "taken");
+    expect_silence(receive_without);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- what the other reports say more
  */
 
@@ -553,5 +635,6 @@ END_TEST
 int main(void)
 {
     return unit_main("check", lock_order, settings, lock_order_variants, deadlock,
-        deadlock_with_oneself, aborts_say_where, the_list_says_what_is_held);
+        deadlock_with_oneself, held_long, waits_with_a_lock_held, aborts_say_where,
+        the_list_says_what_is_held);
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "runtime/check_internal.h"
+#include "runtime/clock.h"
 #include "runtime/config.h"
 #include "runtime/errno.h"
 #include "runtime/setting.h"
@@ -12,6 +13,7 @@
 atomic_int conc_watched;
 struct conc_lock conc_check_lock = CONC_LOCK_INIT;
 bool conc_check_all;
+int64_t conc_check_long_ns;
 
 static bool findings_fail;
 static atomic_bool found;
@@ -22,6 +24,7 @@ void conc_check_init(void)
     enum { OFF, ERRORS, ALL, WARN };
     int chosen = conc_setting_word("CONC_CHECK", words, CONC_CHECK_DEFAULT ? ERRORS : OFF);
     conc_check_all = chosen == ALL || chosen == WARN;
+    conc_check_long_ns = CONC_MS(conc_setting("CONC_HELD_MS", 0, 1000000, 100));
     findings_fail = chosen != WARN;
     if (chosen != OFF)
         atomic_fetch_or(&conc_watched, CONC_WATCH_CHECK);

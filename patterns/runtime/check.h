@@ -16,7 +16,7 @@
  *            (relock, foreign unlock … end the program with or without; a relock then says where
  *            the lock was taken first, and the list of tasks says what each holds)
  *   1        held long       a mutex was held for longer than CONC_HELD_MS (100) milliseconds
- *            waits with a lock held
+ *            waits with a lock held: for a channel, a wait group or a semaphore
  *
  * A finding is printed on stderr once and makes a program exit with code 1 that would have exited
  * with 0. docs/checks.md shows each, with what it cannot see.
@@ -72,6 +72,14 @@ void conc_check_gave_up(const void *lock);
 /* It holds the lock now; and will give it back now. */
 void conc_check_took(const void *lock, enum conc_check_kind kind, const struct conc_site *site);
 void conc_check_gives(const void *lock, enum conc_check_kind kind);
+
+/* It is about to sleep, for what its record says. Maybe with an internal lock held: what there is
+ * to say is said under it, once. */
+void conc_check_sleeps(struct conc_task *self);
+
+/* A lock of libconc's own which is held across a wait on purpose, on behalf of a caller whose place
+ * is given for it. */
+void conc_check_own(const void *lock);
 
 /* There is no such lock any more, or a new one at its address. */
 void conc_check_forget(const void *lock);

@@ -54,6 +54,9 @@ static inline void conc_check_enter(void)
 /* Whether what is legal but seldom meant is wanted, too. Fixed. */
 extern bool conc_check_all;
 
+/* For how long a lock may be held. Fixed. */
+extern int64_t conc_check_long_ns;
+
 /* Memory that an armed fault of runtime/memory.h does not count. NULL: there is none; what it was
  * for is not noted. */
 void *conc_check_calloc(size_t count, size_t size);

@@ -54,6 +54,7 @@ struct lock {
     const void *address;
     struct held *held;
     size_t waiting;     /* tasks that wait for it */
+    bool own;           /* libconc's: held long and across waits on purpose */
     size_t may_give_up; /* of these, not for ever */
     struct edge *out;   /* what was asked for with it held */
     struct edge *in;
@@ -164,7 +165,7 @@ static struct lock *lock_of(const void *address)
 
 static void lock_drop_if_idle(struct lock *lock)
 {
-    if (lock->held || lock->waiting > 0 || lock->out || lock->in)
+    if (lock->own || lock->held || lock->waiting > 0 || lock->out || lock->in)
         return;
     *lock_place(lock->address) = lock->next;
     lock->next = free_locks;
@@ -351,6 +352,7 @@ void conc_check_took(const void *address, enum conc_check_kind kind, const struc
             .lock = lock,
             .kind = kind,
             .site = site,
+            .since_ns = conc_check_all ? conc_engine()->now_ns() : 0,
             .next_of_holder = holder->held,
             .place_of_holder = &holder->held,
             .next_of_lock = lock->held};
@@ -362,6 +364,24 @@ void conc_check_took(const void *address, enum conc_check_kind kind, const struc
     if (holder)
         no_longer_waits(holder);
     conc_check_leave();
+}
+
+/* Whether the program's own code took it, and not libconc's. */
+static bool is_theirs(const struct held *held)
+{
+    return !held->lock->own && held->site && !held->site->inside;
+}
+
+static void look_how_long(struct conc_check_report *report, const struct held *held)
+{
+    int64_t held_ns = conc_engine()->now_ns() - held->since_ns;
+    if (held_ns <= conc_check_long_ns || !is_theirs(held) ||
+        !conc_check_is_new("held long", held->site, NULL, NULL, NULL))
+        return;
+    conc_check_add(report,
+        "conc: held long: task %llu %s held %s %p, taken at %s:%d in %s, for %lld ms\n",
+        (unsigned long long)held->holder->id, held->holder->name, kind_of(held->kind),
+        held->lock->address, CONC_CHECK_AT(held->site), (long long)(held_ns / CONC_MS(1)));
 }
 
 void conc_check_gives(const void *address, enum conc_check_kind kind)
@@ -377,11 +397,16 @@ void conc_check_gives(const void *address, enum conc_check_kind kind)
             if (held->holder->id == self->id)
                 break;
         }
+    struct conc_check_report report = {.len = 0};
     if (found) {
+        if (conc_check_all)
+            look_how_long(&report, found);
         let_go(found);
         lock_drop_if_idle(lock);
     }
     conc_check_leave();
+    if (report.len > 0)
+        conc_check_say(&report);
 }
 
 void conc_check_forget(const void *address)
@@ -395,6 +420,7 @@ void conc_check_forget(const void *address)
             drop_edge(lock->out);
         while (lock->in)
             drop_edge(lock->in);
+        lock->own = false;
         lock_drop_if_idle(lock);
     }
     conc_check_leave();
@@ -499,6 +525,57 @@ void conc_check_gave_up(const void *address)
     }
     if (lock)
         lock_drop_if_idle(lock);
+    conc_check_leave();
+}
+
+/* --- waiting with a lock held -------------------------------------------------------------------
+ */
+
+/* What others may only bring about by going on: if they need the lock for that, they cannot. A
+ * condition unlocks its mutex; a lock behind a lock is a matter of their order. */
+static bool needs_others(const char *what)
+{
+    static const char *const whats[] = {"to send to channel", "to receive from channel",
+        "in select", "for wait group", "for permits of semaphore"};
+    for (size_t i = 0; i < sizeof whats / sizeof *whats; i++)
+        if (strcmp(what, whats[i]) == 0)
+            return true;
+    return false;
+}
+
+void conc_check_sleeps(struct conc_task *self)
+{
+    const char *what = atomic_load_explicit(&self->wait_what, memory_order_relaxed);
+    if (!conc_check_all || !needs_others(what))
+        return;
+    const struct conc_site *site = atomic_load_explicit(&self->wait_site, memory_order_relaxed);
+    struct conc_check_report report = {.len = 0};
+    conc_check_enter();
+    const struct holder *holder = *holder_place(self->id);
+    for (const struct held *held = holder ? holder->held : NULL; held; held = held->next_of_holder)
+        if (is_theirs(held) &&
+            conc_check_is_new("waits with a lock held", held->site, site, NULL, NULL))
+            conc_check_add(&report,
+                "conc: waits with a lock held: task %llu %s waits %s %p at %s:%d in %s, and holds "
+                "%s "
+                "%p, taken at %s:%d in %s\n",
+                (unsigned long long)holder->id, holder->name, what,
+                atomic_load_explicit(&self->wait_object, memory_order_relaxed), CONC_CHECK_AT(site),
+                kind_of(held->kind), held->lock->address, CONC_CHECK_AT(held->site));
+    conc_check_leave();
+    if (report.len > 0)
+        conc_check_say(&report);
+}
+
+void conc_check_own(const void *address)
+{
+    conc_self(); /* the first call of a program turns the checks on */
+    if (!conc_check_on())
+        return;
+    conc_check_enter();
+    struct lock *lock = lock_of(address);
+    if (lock)
+        lock->own = true;
     conc_check_leave();
 }
 

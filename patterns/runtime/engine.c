@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "runtime/check.h"
 #include "runtime/clock.h"
 #include "runtime/engine.h"
 #include "runtime/sim.h"
@@ -103,8 +104,12 @@ void conc_blocking(void (*fn)(void *), void *arg)
     conc_self()->engine->blocking(fn, arg);
 }
 
-void conc_trace_asleep(struct conc_task *self)
+void conc_watch_asleep(struct conc_task *self)
 {
+    if (conc_check_on())
+        conc_check_sleeps(self);
+    if (!atomic_load_explicit(&conc_trace_on, memory_order_relaxed))
+        return;
     struct conc_wait_info info = {
         .what = atomic_load_explicit(&self->wait_what, memory_order_relaxed),
         .object = atomic_load_explicit(&self->wait_object, memory_order_relaxed),

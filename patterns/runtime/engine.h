@@ -248,7 +248,7 @@ _Noreturn void conc_panic(const struct conc_site *site, const char *format, ...)
 /* For all kinds of park: what a sleeping task shows, and that it has woken. The address of `info`
  * goes nowhere, so that it need not be in memory. */
 extern atomic_bool conc_trace_on;
-void conc_trace_asleep(struct conc_task *self);
+void conc_watch_asleep(struct conc_task *self);
 void conc_trace_awake(void);
 void conc_trace_woken(struct conc_task *task);
 
@@ -258,8 +258,8 @@ static inline struct conc_task *conc_fall_asleep(const struct conc_wait_info *in
     CONC_NOTE(&self->wait_object, info->object, memory_order_relaxed);
     CONC_NOTE(&self->wait_site, info->site, memory_order_relaxed);
     CONC_NOTE(&self->wait_what, info->what, memory_order_release);
-    if (__builtin_expect(atomic_load_explicit(&conc_trace_on, memory_order_relaxed), 0))
-        conc_trace_asleep(self);
+    if (conc_is_watched())
+        conc_watch_asleep(self);
     return self;
 }
 
