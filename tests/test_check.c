@@ -11,6 +11,7 @@
 #include "sync/context.h"
 #include "sync/mutex.h"
 #include "sync/rw_mutex.h"
+#include "sync/select.h"
 #include "sync/wait_group.h"
 #include "tests/unit.h"
 
@@ -563,6 +564,92 @@ START_TEST(waits_with_a_lock_held)
 }
 END_TEST
 
+/* ---------------------------------------------------------------- channels */
+
+static int close_twice(void)
+{
+    make_gates();
+    NEXT_LINE_IS("first");
+    must(conc_chan_close(gates[0]));
+    NEXT_LINE_IS("second");
+    if (conc_chan_close(gates[0]) != EPIPE)
+        _exit(98);
+    for (int i = 0; i < 2; i++)
+        conc_chan_destroy(gates[i]);
+    return 0;
+}
+
+static int send_late(void)
+{
+    make_gates();
+    NEXT_LINE_IS("first");
+    must(conc_chan_close(gates[0]));
+    NEXT_LINE_IS("second");
+    if (conc_chan_send(gates[0], NULL, NULL) != EPIPE)
+        _exit(98);
+    for (int i = 0; i < 2; i++)
+        conc_chan_destroy(gates[i]);
+    return 0;
+}
+
+static void send_one(void *unused)
+{
+    (void)unused;
+    must(conc_chan_send(gates[0], NULL, NULL));
+}
+
+static void send_and_close(void *unused)
+{
+    send_one(unused);
+    must(conc_chan_close(gates[0]));
+}
+
+static int receive_one(bool then_close)
+{
+    struct conc_task *task;
+    make_gates();
+    must(conc_task_start(&task, then_close ? send_one : send_and_close, NULL));
+    struct conc_select_case cases[] = {CONC_RECV(gates[0], NULL), CONC_RECV(gates[1], NULL)};
+    size_t chosen;
+    must(conc_select(cases, 2, &chosen, NULL));
+    NEXT_LINE_IS("first");
+    if (then_close)
+        must(conc_chan_close(gates[0]));
+    conc_task_join(task);
+    for (int i = 0; i < 2; i++)
+        conc_chan_destroy(gates[i]);
+    return 0;
+}
+
+static int closed_by_receiver(void)
+{
+    return receive_one(true);
+}
+
+static int closed_by_sender(void)
+{
+    return receive_one(false);
+}
+
+START_TEST(channels)
+{
+    run(close_twice, "1", FOUND);
+    expect("conc: closed twice: channel 0x");
+    expect_at(" by task 1 main at %s in close_twice, closed at ", "second");
+    expect_at(", closed at %s in close_twice\n", "first");
+    run(close_twice, "errors", 0);
+    expect_no("conc: ");
+    run(send_late, "1", FOUND);
+    expect("conc: send after close: channel 0x");
+    expect_at(" by task 1 main at %s in send_late, closed at ", "second");
+    expect_at(", closed at %s in send_late\n", "first");
+    run(closed_by_receiver, "1", FOUND);
+    expect("conc: closed by its receiver: channel 0x");
+    expect(" in receive_one; others have sent");
+    expect_silence(closed_by_sender);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- what the other reports say more
  */
 
@@ -635,6 +722,6 @@ END_TEST
 int main(void)
 {
     return unit_main("check", lock_order, settings, lock_order_variants, deadlock,
-        deadlock_with_oneself, held_long, waits_with_a_lock_held, aborts_say_where,
+        deadlock_with_oneself, held_long, waits_with_a_lock_held, channels, aborts_say_where,
         the_list_says_what_is_held);
 }

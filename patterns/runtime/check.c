@@ -18,7 +18,7 @@ int64_t conc_check_long_ns;
 static bool findings_fail;
 static atomic_bool found;
 
-void conc_check_init(void)
+static void init(void)
 {
     static const char *const words[] = {"0", "errors", "1", "warn", NULL};
     enum { OFF, ERRORS, ALL, WARN };
@@ -28,6 +28,21 @@ void conc_check_init(void)
     findings_fail = chosen != WARN;
     if (chosen != OFF)
         atomic_fetch_or(&conc_watched, CONC_WATCH_CHECK);
+    if (conc_check_all)
+        atomic_fetch_or(&conc_watched, CONC_WATCH_CHANS);
+}
+
+void conc_check_init(void)
+{
+    static atomic_bool done;
+    if (atomic_load_explicit(&done, memory_order_acquire))
+        return;
+    static struct conc_lock lock = CONC_LOCK_INIT;
+    conc_lock_acquire_unseen(&lock);
+    if (!atomic_load_explicit(&done, memory_order_relaxed))
+        init();
+    atomic_store_explicit(&done, true, memory_order_release);
+    conc_lock_release(&lock);
 }
 
 bool conc_check_failed(void)

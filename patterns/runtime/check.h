@@ -18,6 +18,9 @@
  *   1        held long       a mutex was held for longer than CONC_HELD_MS (100) milliseconds
  *            waits with a lock held: for a channel, a wait group or a semaphore
  *
+ *            closed twice, send after close, closed by its receiver: legal in conc, where they
+ * return EPIPE, but the last two lose elements unless every sender looks
+ *
  * A finding is printed on stderr once and makes a program exit with code 1 that would have exited
  * with 0. docs/checks.md shows each, with what it cannot see.
  *
@@ -49,7 +52,16 @@ static inline bool conc_check_on(void)
            atomic_load_explicit(&conc_watched, memory_order_relaxed) & CONC_WATCH_CHECK;
 }
 
-/* For the runtime: reads CONC_CHECK; and whether a program that ends well has to fail after all. */
+/* Whether those of channels are. In the tests of the library they are not, and the common way of a
+ * send, a receive and a select is taken. */
+static inline bool conc_check_chans_on(void)
+{
+    return conc_is_watched() &&
+           atomic_load_explicit(&conc_watched, memory_order_relaxed) & CONC_WATCH_CHANS;
+}
+
+/* For the runtime: reads CONC_CHECK, the first time; and whether a program that ends well has to
+ * fail after all. */
 void conc_check_init(void);
 bool conc_check_failed(void);
 
@@ -86,6 +98,14 @@ void conc_check_forget(const void *lock);
 
 /* Writes ", taken at FILE:LINE in FUNCTION" of a lock that is held, or nothing; returns text. */
 const char *conc_check_taken(const void *lock, char *text, size_t size);
+
+/* Of a channel: it sends with this outcome (EAGAIN: it waits), has received or waits to, closes.
+ * Some are said with the channel's internal lock held. NULL or a place of libconc's: not to be
+ * said. */
+void conc_check_sends(const void *chan, int rc, const struct conc_site *site);
+void conc_check_receives(const void *chan);
+void conc_check_closes(const void *chan, int rc, const struct conc_site *site);
+void conc_check_forget_chan(const void *chan);
 
 /* For the census: copies what a task holds, at most `max`; returns how many. Async-signal-safe. */
 struct conc_check_held {

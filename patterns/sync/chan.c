@@ -3,6 +3,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "runtime/check.h"
 #include "runtime/memory.h"
 #include "sync/chan_internal.h"
 #include "sync/context.h"
@@ -16,14 +17,17 @@ int conc_chan_create(
     size_t bytes;
     if (!ch)
         return EINVAL;
+    conc_check_init(); /* this may be the first call of a program */
     if (__builtin_mul_overflow(size, capacity, &bytes) ||
         __builtin_add_overflow(bytes, sizeof(struct conc_chan), &bytes))
         return ENOMEM;
     struct conc_chan *made = conc_malloc(bytes);
     if (!made)
         return ENOMEM;
-    *made = (struct conc_chan){
-        .size = size, .capacity = capacity, .quick = conc_copy_is_quick(size), .drop = drop};
+    *made = (struct conc_chan){.size = size,
+        .capacity = capacity,
+        .quick = conc_copy_is_quick(size) && !conc_check_chans_on(),
+        .drop = drop};
     conc_lock_init(&made->lock);
     *ch = made;
     return 0;
@@ -43,6 +47,8 @@ void conc_chan_destroy(struct conc_chan *ch)
         ch->drop(conc_chan_slot(ch, ch->head));
         ch->head = conc_chan_next(ch, ch->head);
     }
+    if (conc_check_chans_on())
+        conc_check_forget_chan(ch);
     conc_lock_destroy(&ch->lock);
     conc_free(ch);
 }
@@ -68,6 +74,8 @@ static __attribute__((noinline)) int send_locked(struct conc_chan *ch, const voi
 {
     struct conc_wait_node *wake = NULL;
     int rc = conc_chan_send_locked(ch, element, &wake);
+    if (conc_check_chans_on() && (rc != EAGAIN || site))
+        conc_check_sends(ch, rc, site);
     if (rc == EAGAIN && site)
         return conc_wait_in(&ch->senders, unconst(element), &ch->lock, ctx, sends, site);
     conc_lock_release(&ch->lock);
@@ -81,6 +89,8 @@ static __attribute__((noinline)) int recv_locked(
 {
     struct conc_wait_node *wake = NULL;
     int rc = conc_chan_recv_locked(ch, element, &wake);
+    if (conc_check_chans_on() && (rc == 0 || (rc == EAGAIN && site)))
+        conc_check_receives(ch);
     if (rc == EAGAIN && site)
         return conc_wait_in(&ch->receivers, element, &ch->lock, ctx, receives, site);
     conc_lock_release(&ch->lock);
@@ -219,11 +229,13 @@ static struct conc_wait_node **dismiss(
     return end;
 }
 
-int conc_chan_close(struct conc_chan *ch)
+int conc_chan_close_at(struct conc_chan *ch, const struct conc_site *site)
 {
     if (!ch)
         return EINVAL;
     conc_lock_acquire(&ch->lock);
+    if (conc_check_chans_on())
+        conc_check_closes(ch, conc_chan_is_closed(ch) ? EPIPE : 0, site);
     if (conc_chan_is_closed(ch)) {
         conc_lock_release(&ch->lock);
         return EPIPE;

@@ -86,10 +86,15 @@ int conc_chan_recv_at(
 /* The same without waiting: EAGAIN when it would wait. */
 int conc_chan_try_recv(struct conc_chan *ch, void *element);
 
-/* Closes the channel: receivers drain what is in it and then get EPIPE, waiting senders get EPIPE
+/*
+ * int conc_chan_close(struct conc_chan *ch)
+ *
+ * Closes the channel: receivers drain what is in it and then get EPIPE, waiting senders get EPIPE
  * at once. Never waits. 0; EPIPE: already closed; EINVAL: ch is NULL. What was written before the
- * close is visible to whoever gets EPIPE from it. */
-int conc_chan_close(struct conc_chan *ch);
+ * close is visible to whoever gets EPIPE from it.
+ */
+#define conc_chan_close(ch) conc_chan_close_at((ch), CONC_HERE)
+int conc_chan_close_at(struct conc_chan *ch, const struct conc_site *site);
 
 /*
  * For a task that works on elements of `in` and sends to `out` (NULL: does not), after each. Where

@@ -22,7 +22,7 @@ struct conc_chan {
     struct conc_lock lock;
     size_t size;          /* fixed: of an element */
     size_t capacity;      /* fixed */
-    bool quick;           /* fixed: elements are copied by conc_copy_quick */
+    bool quick;           /* fixed: elements are copied by conc_copy_quick, and no check looks */
     void (*drop)(void *); /* fixed */
     /* Under lock, as all below. The first two may be looked at without it. */
     atomic_bool closed;

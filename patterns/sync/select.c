@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <stdint.h>
 
+#include "runtime/check.h"
 #include "runtime/random.h"
 #include "sync/chan_internal.h"
 #include "sync/context.h"
@@ -194,10 +195,10 @@ struct seen {
 };
 
 /* EINVAL: a case is wrong. Of more cases than there is room for none is seen. */
-static inline int look(const struct conc_select_case *cases, size_t n, struct seen *seen)
+static inline __attribute__((always_inline)) int look(
+    const struct conc_select_case *cases, size_t n, struct seen *seen)
 {
     seen->n = 0;
-    conc_sim_point();
     for (size_t i = 0; i < n; i++) {
         const struct conc_select_case *c = &cases[i];
         if (c->chan && c->send && !c->send_from && c->chan->size > 0)
@@ -254,11 +255,44 @@ static __attribute__((noinline)) int select_locked(struct conc_select_case *case
     return rc;
 }
 
+/* For the checks: what the chosen case has done. That its channel is closed may be an answer that
+ * it has waited for, so no case is blamed for it. */
+static void tell(const struct conc_select_case *c)
+{
+    if (c->rc == 0 && c->send)
+        conc_check_sends(c->chan, 0, NULL);
+    else if (c->rc == 0)
+        conc_check_receives(c->chan);
+}
+
+static __attribute__((noinline)) int select_checked(struct conc_select_case *cases, size_t n,
+    size_t *chosen, struct conc_context *ctx, const struct conc_site *site)
+{
+    struct seen seen;
+    if (look(cases, n, &seen) != 0)
+        return EINVAL;
+    int rc = select_locked(cases, n, chosen, ctx, site);
+    if (rc == 0)
+        tell(&cases[*chosen]);
+    return rc;
+}
+
+/* Where somebody looks on. True: the checks want to be told. */
+static __attribute__((noinline)) bool is_checked(void)
+{
+    conc_sim_point();
+    return conc_check_chans_on();
+}
+
 int conc_select_at(struct conc_select_case *cases, size_t n, size_t *chosen,
     struct conc_context *ctx, const struct conc_site *site)
 {
     struct seen seen;
-    if ((!cases && n > 0) || !chosen || n > INT_MAX || look(cases, n, &seen) != 0)
+    if ((!cases && n > 0) || !chosen || n > INT_MAX)
+        return EINVAL;
+    if (conc_is_watched() && is_checked())
+        return select_checked(cases, n, chosen, ctx, site);
+    if (look(cases, n, &seen) != 0)
         return EINVAL;
     if (take_seen(cases, &seen, chosen) == 0)
         return 0;

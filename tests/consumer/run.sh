@@ -55,6 +55,22 @@ run "$compiler" "${strict[@]}" "${flags[@]}" "$here/squares.c" "${libs[@]}" -o s
     exit 1
 }
 
+# What conc says of a program that is wrong, it says of any.
+run "$compiler" "${strict[@]}" "${flags[@]}" "$here/wrong.c" "${libs[@]}" -o wrong
+says() { # HOW EXIT-CODE WORDS
+    local code=0
+    CONC_CHECK=1 LD_LIBRARY_PATH="$libdir" ./wrong "$1" 2>said || code=$?
+    if ((code != $2)) || [[ $(<said) != *"$3"* ]]; then
+        echo "wrong $1: exit code $code, and says:"
+        cat said
+        exit 1
+    fi
+}
+says deadlock 3 'all tasks are asleep – deadlock!'
+says leak 4 'left – leak!'
+says lock-order 1 'conc: lock order: '
+says nothing 0 ''
+
 # Every header alone, as the program sees it.
 while IFS= read -r header; do
     printf '#include <%s>\n' "$header" |

@@ -10,7 +10,7 @@
  * @rule A close says "no more will come", and only who sends can know that. A receiver that has
  *     enough speaks for itself alone: when it closes, the other receivers are told of an end that
  *     is none, and the senders are refused. To stop the senders, cancel their context.
- * @detect native:wrong
+ * @detect native:wrong conc:close-by-receiver,send-closed
  */
 #include "demos/pitfalls/pitfall.h"
 #include "sync/chan.h"

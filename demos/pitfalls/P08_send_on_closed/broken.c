@@ -10,7 +10,8 @@
  * @rule In Go a send on a closed channel ends the program. conc returns EPIPE instead, and the
  *     element is still the sender's: to deliver otherwise, or to free. A send whose result nobody
  *     reads loses the element without a sound, and the memory with it.
- * @detect native:wrong memcheck:leak asan:leak
+ * @detect native:wrong conc:send-closed memcheck:leak asan:leak
+ * @fixed conc:send-closed
  */
 #include <stdlib.h>
 

@@ -10,7 +10,7 @@
  * @rule A channel is closed once, by its one owner. In Go the second close is a panic; conc returns
  *     EPIPE, which says "somebody else has ended this already". Who does not read it goes on, and
  *     does a second time what belongs to the end.
- * @detect native:wrong
+ * @detect native:wrong conc:close-twice
  */
 #include "demos/pitfalls/pitfall.h"
 #include "sync/chan.h"

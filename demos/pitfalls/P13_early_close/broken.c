@@ -9,7 +9,7 @@
  * @rule With several producers none of them knows when all are done, so none of them closes. Who
  *     has waited for all of them does, as a rule whoever started them. What is sent after an early
  *     close is refused, and missing at the end.
- * @detect native:wrong
+ * @detect native:wrong conc:send-closed
  */
 #include "demos/pitfalls/pitfall.h"
 #include "runtime/task.h"

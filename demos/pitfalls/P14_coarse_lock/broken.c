@@ -10,7 +10,7 @@
  * @rule A lock is held for as long as the data takes that it guards, and no longer. Slow work under
  *     it makes all others wait for what is not theirs: the tasks are many, and one at a time works.
  *     Nothing is wrong with the result, so that no tool for races says a word.
- * @detect native:wrong
+ * @detect native:wrong conc:held-long?
  */
 #include <stdatomic.h>
 
