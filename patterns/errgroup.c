@@ -183,11 +183,14 @@ static int collect_start(struct collection *all, struct conc_wait_group *tasks,
     struct collect_item *item, const struct conc_site *site)
 {
     int64_t limit = all->work->limit > 0 ? all->work->limit : INT64_MAX;
-    int rc = conc_context_error(all->ctx);
+    int rc = conc_wait_group_enter_at(tasks, limit, all->ctx, site);
+    if (rc != 0)
+        return rc;
+    /* Asked once inside: whoever has left the place may have cancelled before. */
+    rc = conc_context_error(all->ctx);
     if (rc == 0)
-        rc = conc_wait_group_enter_at(tasks, limit, all->ctx, site);
-    if (rc == 0)
-        rc = conc_wait_group_go_entered(tasks, NULL, collect_one, item, "collect", site);
+        return conc_wait_group_go_entered(tasks, NULL, collect_one, item, "collect", site);
+    conc_wait_group_add(tasks, -1);
     return rc;
 }
 
