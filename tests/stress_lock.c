@@ -11,6 +11,7 @@
 #include <sched.h>
 
 #include "runtime/lock.h"
+#include "sync/mutex.h"
 #include "sync/wait_group.h"
 #include "tests/unit.h"
 
@@ -18,6 +19,8 @@ enum { TASKS = 4, WORKERS = 8 };
 
 static struct shared {
     struct conc_lock lock;
+    struct conc_mutex mutex; /* the same with a lock in it */
+    bool by_mutex;
     long count; /* under lock, as the next: the same at any time */
     long again;
     atomic_long wrong;
@@ -29,14 +32,19 @@ static struct shared {
 static long enter(int64_t times)
 {
     for (int64_t i = 0; i < times; i++) {
-        if (!conc_lock_acquire_quick(&s.lock))
+        if (s.by_mutex)
+            conc_mutex_lock(&s.mutex, NULL);
+        else if (!conc_lock_acquire_quick(&s.lock))
             conc_lock_acquire(&s.lock);
         if (s.count != s.again)
             atomic_fetch_add(&s.wrong, 1);
         s.count++;
         __asm__ volatile("" ::: "memory");
         s.again++;
-        conc_lock_release(&s.lock);
+        if (s.by_mutex)
+            conc_mutex_unlock(&s.mutex);
+        else
+            conc_lock_release(&s.lock);
     }
     return times;
 }
@@ -114,6 +122,7 @@ static void run(void (*task)(void *arg), bool with_outsider)
     struct conc_wait_group tasks = CONC_WAIT_GROUP_INIT;
     pthread_t thread;
     conc_lock_init(&s.lock);
+    conc_mutex_init(&s.mutex);
     for (intptr_t i = 0; i < TASKS; i++)
         unit_ok(conc_wait_group_go(&tasks, task, (void *)i));
     if (with_outsider)
@@ -133,6 +142,14 @@ static void run(void (*task)(void *arg), bool with_outsider)
 START_TEST(an_outsider_comes)
 {
     if (!unit_on_sim()) /* whose tasks never meet a thread */
+        run(come_and_go, true);
+}
+END_TEST
+
+START_TEST(an_outsider_takes_a_mutex)
+{
+    s.by_mutex = true;
+    if (!unit_on_sim())
         run(come_and_go, true);
 }
 END_TEST
@@ -191,5 +208,6 @@ END_TEST
 
 int main(void)
 {
-    return unit_main("lock", an_outsider_comes, a_worker_comes, who_enters_is_waited_for);
+    return unit_main("lock", an_outsider_comes, an_outsider_takes_a_mutex, a_worker_comes,
+        who_enters_is_waited_for);
 }

@@ -22,7 +22,7 @@ static atomic_long threads;     /* threads that carry tasks */
 
 void conc_census_add(struct conc_task *task)
 {
-    conc_lock_acquire_unseen(&lock);
+    conc_lock_acquire_raw(&lock);
     task->census_next = NULL;
     task->census_prev = last;
     *(last ? &last->census_next : &first) = task;
@@ -33,7 +33,7 @@ void conc_census_add(struct conc_task *task)
 
 void conc_census_remove(struct conc_task *task)
 {
-    conc_lock_acquire_unseen(&lock);
+    conc_lock_acquire_raw(&lock);
     *(task->census_prev ? &task->census_prev->census_next : &first) = task->census_next;
     *(task->census_next ? &task->census_next->census_prev : &last) = task->census_prev;
     listed -= !task->service;
@@ -42,7 +42,7 @@ void conc_census_remove(struct conc_task *task)
 
 void conc_census_rename(struct conc_task *task, const char *name)
 {
-    conc_lock_acquire_unseen(&lock);
+    conc_lock_acquire_raw(&lock);
     snprintf(task->own_name, sizeof task->own_name, "%s", name);
     atomic_store(&task->name, task->own_name);
     conc_lock_release(&lock);
@@ -50,7 +50,7 @@ void conc_census_rename(struct conc_task *task, const char *name)
 
 size_t conc_census_count(void)
 {
-    conc_lock_acquire_unseen(&lock);
+    conc_lock_acquire_raw(&lock);
     size_t count = listed;
     conc_lock_release(&lock);
     const struct conc_engine *engine = conc_engine();
@@ -251,7 +251,7 @@ void conc_census_die(const char *report, int exit_code)
 static _Noreturn void die(const char *headline, const struct conc_task *left_out, int code)
 {
     begin_to_die(headline);
-    conc_lock_acquire_unseen(&lock);
+    conc_lock_acquire_raw(&lock);
     print_all_but(left_out, STDERR_FILENO);
     conc_lock_release(&lock);
     end_dying(code);
@@ -337,7 +337,7 @@ static void count_if_left(const struct conc_task *task, void *arg)
 static size_t left_behind(void)
 {
     size_t n = 0;
-    conc_lock_acquire_unseen(&lock);
+    conc_lock_acquire_raw(&lock);
     for (const struct conc_task *task = first; task; task = task->census_next)
         count_if_left(task, &n);
     conc_lock_release(&lock);

@@ -38,7 +38,7 @@ void conc_check_init(void)
     if (atomic_load_explicit(&done, memory_order_acquire))
         return;
     static struct conc_lock lock = CONC_LOCK_INIT;
-    conc_lock_acquire_unseen(&lock);
+    conc_lock_acquire_raw(&lock);
     if (!atomic_load_explicit(&done, memory_order_relaxed))
         init();
     atomic_store_explicit(&done, true, memory_order_release);

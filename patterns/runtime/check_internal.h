@@ -48,7 +48,7 @@ static inline void conc_check_enter(void)
 {
     AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
     AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
-    conc_lock_acquire_unseen(&conc_check_lock);
+    conc_lock_acquire_raw(&conc_check_lock);
 }
 
 /* Whether what is legal but seldom meant is wanted, too. Fixed. */

@@ -116,7 +116,7 @@ void conc_lock_bias_busy(struct conc_lock_bias *bias)
 {
     if (!is_biased())
         return;
-    conc_lock_acquire_unseen(&guard);
+    conc_lock_acquire_raw(&guard);
     end_alone();
     bias->busy = true;
     if (++busy == 1 && !disturbed)
@@ -128,7 +128,7 @@ void conc_lock_bias_idle(struct conc_lock_bias *bias)
 {
     if (!bias->busy) /* its own word, and it has not begun yet */
         return;
-    conc_lock_acquire_unseen(&guard);
+    conc_lock_acquire_raw(&guard);
     if (atomic_load(&alone_one) == bias) {
         atomic_store_explicit(&bias->alone, false, memory_order_relaxed);
         atomic_store(&alone_one, NULL);
@@ -142,7 +142,7 @@ void conc_lock_bias_grant(struct conc_lock_bias *bias)
 {
     if (!is_biased() || atomic_load_explicit(&bias->alone, memory_order_relaxed))
         return;
-    conc_lock_acquire_unseen(&guard);
+    conc_lock_acquire_raw(&guard);
     disturbed = false;
     if (busy == 1 && bias->busy && !atomic_load(&alone_one))
         be_alone(bias);
@@ -153,10 +153,10 @@ void conc_lock_acquire_outside(struct conc_lock *lock)
 {
     atomic_fetch_add(&outsiders, 1);
     if (atomic_load(&alone_one)) {
-        conc_lock_acquire_unseen(&guard);
+        conc_lock_acquire_raw(&guard);
         end_alone();
         conc_lock_release(&guard);
     }
-    conc_lock_acquire_unseen(lock);
+    conc_lock_acquire_raw(lock);
     atomic_fetch_sub(&outsiders, 1);
 }

@@ -83,7 +83,7 @@ static inline int conc_lock_try_acquire(struct conc_lock *lock)
     return pthread_mutex_trylock(&lock->mutex) == 0;
 }
 
-static inline void conc_lock_acquire_unseen(struct conc_lock *lock)
+static inline void conc_lock_acquire_raw(struct conc_lock *lock)
 {
     while (atomic_load_explicit(&conc_sim_on, memory_order_relaxed)) {
         if (conc_lock_try_acquire(lock))
@@ -139,10 +139,10 @@ static inline int conc_lock_try_acquire(struct conc_lock *lock)
     return !atomic_exchange_explicit(&lock->held, 1, memory_order_acquire);
 }
 
-/* Without a choice point: for what observes (the census, the trace) and must not change the
- * schedule.
- */
-static inline void conc_lock_acquire_unseen(struct conc_lock *lock)
+/* By an exchange, whoever else there is, and without a choice point: for the runtime, and for what
+ * observes (the census, the trace) and must not change the schedule. Not for a lock that is ever
+ * taken by conc_lock_acquire. */
+static inline void conc_lock_acquire_raw(struct conc_lock *lock)
 {
     if (!conc_lock_try_acquire(lock))
         conc_lock_acquire_slow(lock);
@@ -216,17 +216,24 @@ static inline int conc_lock_try_alone(struct conc_lock_bias *bias, struct conc_l
 static inline void conc_lock_acquire_runtime(struct conc_lock *lock)
 {
     conc_sim_point();
-    conc_lock_acquire_unseen(lock);
+    conc_lock_acquire_raw(lock);
+}
+
+/* For the locks of what tasks share. The first without a choice point, where its caller has made
+ * one or knows that sim does not run. */
+static inline void conc_lock_acquire_unseen(struct conc_lock *lock)
+{
+    struct conc_lock_bias *bias = conc_lock_bias_get();
+    if (!bias && atomic_load_explicit(&conc_lock_biased, memory_order_relaxed))
+        conc_lock_acquire_outside(lock);
+    else if (!bias || !conc_lock_try_alone(bias, lock))
+        conc_lock_acquire_raw(lock);
 }
 
 static inline void conc_lock_acquire(struct conc_lock *lock)
 {
     conc_sim_point();
-    struct conc_lock_bias *bias = conc_lock_bias_get();
-    if (!bias && atomic_load_explicit(&conc_lock_biased, memory_order_relaxed))
-        conc_lock_acquire_outside(lock);
-    else if (!bias || !conc_lock_try_alone(bias, lock))
-        conc_lock_acquire_unseen(lock);
+    conc_lock_acquire_unseen(lock);
 }
 
 /* Takes the lock if nothing is in the way: 1. Else 0, and the caller takes it by conc_lock_acquire,

@@ -74,7 +74,7 @@ static struct buffer *buffer_of_thread(void)
     if (!buffer)
         return NULL;
     conc_lock_init(&buffer->lock);
-    conc_lock_acquire_unseen(&trace.lock);
+    conc_lock_acquire_raw(&trace.lock);
     buffer->closed = !trace.file || round != atomic_load(&round_number);
     struct buffer **list = buffer->closed ? &trace.retired : &trace.buffers;
     buffer->next = *list;
@@ -88,11 +88,11 @@ static struct buffer *buffer_of_thread(void)
 static void append(struct buffer *buffer, const struct event *event)
 {
     struct block *fresh = NULL;
-    conc_lock_acquire_unseen(&buffer->lock);
+    conc_lock_acquire_raw(&buffer->lock);
     if (!buffer->closed && (!buffer->blocks || buffer->blocks->len == BLOCK_EVENTS)) {
         conc_lock_release(&buffer->lock);
         fresh = malloc(sizeof *fresh);
-        conc_lock_acquire_unseen(&buffer->lock);
+        conc_lock_acquire_raw(&buffer->lock);
         if (fresh && !buffer->closed) {
             fresh->len = 0;
             fresh->next = buffer->blocks;
@@ -153,7 +153,7 @@ int conc_trace_start(const char *path)
         rc = file ? 0 : errno;
     }
     int64_t now_ns = conc_engine()->now_ns();
-    conc_lock_acquire_unseen(&trace.lock);
+    conc_lock_acquire_raw(&trace.lock);
     if (rc == 0 && trace.file)
         rc = EBUSY;
     if (rc == 0) {
@@ -328,7 +328,7 @@ static struct block *close_buffers(struct buffer *buffers, size_t *n, size_t *dr
     struct block *all = NULL;
     *n = *dropped = 0;
     for (; buffers; buffers = buffers->next) {
-        conc_lock_acquire_unseen(&buffers->lock);
+        conc_lock_acquire_raw(&buffers->lock);
         buffers->closed = true;
         *dropped += buffers->dropped;
         while (buffers->blocks) {
@@ -362,7 +362,7 @@ int conc_trace_finish(void)
 {
     int saved_errno = errno;
     int64_t now_ns = conc_engine()->now_ns();
-    conc_lock_acquire_unseen(&trace.lock);
+    conc_lock_acquire_raw(&trace.lock);
     atomic_store(&conc_trace_on, false);
     atomic_fetch_and(&conc_watched, ~CONC_WATCH_TRACE);
     FILE *file = trace.file;
