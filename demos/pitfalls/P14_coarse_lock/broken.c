@@ -10,9 +10,11 @@
  * @rule A lock is held for as long as the data takes that it guards, and no longer. Slow work under
  *     it makes all others wait for what is not theirs: the tasks are many, and one at a time works.
  *     Nothing is wrong with the result, so that no tool for races says a word.
- * @detect native:wrong conc:held-long?
+ * @detect native:wrong conc:held-long
  */
+#define _GNU_SOURCE
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "demos/pitfalls/pitfall.h"
 #include "runtime/task.h"
@@ -24,7 +26,7 @@ static int counter;
 static atomic_int working;
 static atomic_int at_once;
 
-/* Takes until nothing else happens any more: who can be here too, is. */
+/* Takes until nothing else happens any more, so that all are here who can be, and a while. */
 static void slow(void *arg)
 {
     (void)arg;
@@ -32,6 +34,7 @@ static void slow(void *arg)
     if (now > atomic_load(&at_once))
         atomic_store(&at_once, now);
     wait_until_others_sleep();
+    usleep(200 * 1000);
     atomic_fetch_sub(&working, 1);
 }
 

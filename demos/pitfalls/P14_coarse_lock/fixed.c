@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* P14, fixed: the lock is held for the counter alone. */
+#define _GNU_SOURCE
 #include <stdatomic.h>
+#include <unistd.h>
 
 #include "demos/pitfalls/pitfall.h"
 #include "runtime/task.h"
@@ -12,7 +14,7 @@ static int counter;
 static atomic_int working;
 static atomic_int at_once;
 
-/* Takes until nothing else happens any more: who can be here too, is. */
+/* Takes until nothing else happens any more, so that all are here who can be, and a while. */
 static void slow(void *arg)
 {
     (void)arg;
@@ -20,6 +22,7 @@ static void slow(void *arg)
     if (now > atomic_load(&at_once))
         atomic_store(&at_once, now);
     wait_until_others_sleep();
+    usleep(200 * 1000);
     atomic_fetch_sub(&working, 1);
 }
 
