@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: MIT */
+/* P24, fixed: the first item of a batch starts the timer, and the others leave it alone. */
+#include <stdint.h>
+
+#include "demos/pitfalls/pitfall.h"
+#include "runtime/clock.h"
+#include "sync/mutex.h"
+
+enum { ITEMS = 20, FULL = 100 };
+
+static const int64_t max_age = CONC_S(1);
+
+static struct conc_mutex mutex = CONC_MUTEX_INIT;
+static int64_t now = 0; /* of a clock that the program turns, so that no machine is too slow */
+static int64_t flush_at = CONC_FOREVER;
+static int64_t first_at; /* when the oldest item came */
+static int64_t oldest;   /* the greatest age at a flush */
+static int items;
+
+static void flush(void)
+{
+    oldest = now - first_at > oldest ? now - first_at : oldest;
+    items = 0;
+    flush_at = CONC_FOREVER;
+}
+
+static void time_passes(int64_t ns)
+{
+    conc_mutex_lock(&mutex, NULL);
+    now += ns;
+    if (now >= flush_at)
+        flush();
+    conc_mutex_unlock(&mutex);
+}
+
+static void add(void)
+{
+    conc_mutex_lock(&mutex, NULL);
+    if (items == 0) {
+        first_at = now;
+        flush_at = now + max_age;
+    }
+    if (++items == FULL)
+        flush();
+    conc_mutex_unlock(&mutex);
+}
+
+int main(void)
+{
+    for (int i = 0; i < ITEMS; i++) {
+        add();
+        time_passes(CONC_MS(200));
+    }
+    time_passes(max_age);
+    conc_mutex_destroy(&mutex);
+    return verdict(oldest <= max_age, "the oldest item was %d ms old when it was flushed, of %d",
+        (int)(oldest / CONC_MS(1)), (int)(max_age / CONC_MS(1)));
+}
