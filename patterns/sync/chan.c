@@ -250,11 +250,13 @@ int conc_chan_close_at(struct conc_chan *ch, const struct conc_site *site)
 
 void conc_chan_give_way(const struct conc_chan *in, const struct conc_chan *out)
 {
+    const struct conc_engine *engine = conc_self()->engine;
+    if (!engine->cooperative)
+        return;
     size_t filled = in ? conc_chan_count(in) : 0; /* where that is 0 the task is about to wait */
     bool low = filled > 0 && 2 * filled < in->capacity;
     bool high = out && 2 * conc_chan_count(out) > out->capacity;
-    const struct conc_engine *engine = conc_self()->engine;
-    if ((low || high) && engine->cooperative)
+    if (low || high)
         engine->yield();
 }
 
