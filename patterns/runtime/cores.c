@@ -2,7 +2,9 @@
 #define _GNU_SOURCE
 #include <sched.h>
 #include <stdatomic.h>
+#include <time.h>
 
+#include "runtime/clock.h"
 #include "runtime/cores.h"
 
 int conc_cores(void)
@@ -15,4 +17,17 @@ int conc_cores(void)
         atomic_store_explicit(&cores, n, memory_order_relaxed);
     }
     return n;
+}
+
+int64_t conc_machine_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return CONC_S(now.tv_sec) + now.tv_nsec;
+}
+
+void conc_core_wait(int64_t ns)
+{
+    for (int64_t until_ns = conc_machine_now_ns() + ns; conc_machine_now_ns() < until_ns;)
+        conc_core_pause();
 }

@@ -20,13 +20,6 @@
 #include "runtime/fiber_stack.h"
 #include "runtime/memory.h"
 
-int64_t conc_fiber_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return CONC_S(now.tv_sec) + now.tv_nsec;
-}
-
 /* --- ends and beginnings -------------------------------------------------------------------------
  */
 
@@ -285,7 +278,7 @@ const struct conc_engine conc_engine_fibers = {
     .park_fd = conc_fiber_park_fd,
     .yield = fibers_yield,
     .checkpoint = fibers_checkpoint,
-    .now_ns = conc_fiber_now_ns,
+    .now_ns = conc_machine_now_ns,
     .blocking = conc_fiber_blocking,
     .cooperative = true,
     .releases = true,

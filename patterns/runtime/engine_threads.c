@@ -25,6 +25,7 @@
 
 #include "runtime/census.h"
 #include "runtime/clock.h"
+#include "runtime/cores.h"
 #include "runtime/engine.h"
 #include "runtime/memory.h"
 #include "runtime/parker.h"
@@ -165,13 +166,6 @@ struct conc_task *conc_thread_adopt(void)
     return &t->task;
 }
 
-static int64_t threads_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return CONC_S(now.tv_sec) + now.tv_nsec;
-}
-
 /* --- sleep --------------------------------------------------------------------------------------
  */
 
@@ -193,7 +187,7 @@ static void sleep_for_token(struct conc_parker *p)
         bool look = conc_census_asleep();
         do {
             look = look && !conc_census_check_deadlock();
-            until_ns = look ? conc_time_add(threads_now_ns(), nap_ns) : CONC_FOREVER;
+            until_ns = look ? conc_time_add(conc_machine_now_ns(), nap_ns) : CONC_FOREVER;
             nap_ns = nap_ns < CONC_S(1) ? 2 * nap_ns : nap_ns;
         } while (conc_parker_sleep(p, CONC_PARKER_COUNTED, until_ns) != 0);
     }
@@ -208,7 +202,7 @@ static int threads_park(struct conc_task *self, struct conc_lock *held, int64_t 
         conc_lock_release(held);
     if (conc_parker_look(p, deadline_ns))
         return 0;
-    CONC_NOTE(&self->wait_since, threads_now_ns(), memory_order_relaxed);
+    CONC_NOTE(&self->wait_since, conc_machine_now_ns(), memory_order_relaxed);
     if (deadline_ns == CONC_FOREVER) {
         sleep_for_token(p);
         return 0;
@@ -241,7 +235,7 @@ static int poll_both(int fd, short events, short *revents, int wake_fd, int64_t 
     struct pollfd fds[2] = {{.fd = fd, .events = events}, {.fd = wake_fd, .events = POLLIN}};
     struct timespec span;
     if (deadline_ns != CONC_FOREVER)
-        span = timespec_of(conc_time_add(deadline_ns, -threads_now_ns()));
+        span = timespec_of(conc_time_add(deadline_ns, -conc_machine_now_ns()));
     int n = ppoll(fds, 2, deadline_ns == CONC_FOREVER ? NULL : &span, NULL);
     if (n < 0)
         return errno == EINTR ? 0 : errno;
@@ -269,12 +263,12 @@ static int threads_park_fd(struct conc_task *self, struct conc_lock *held, int f
     if (held)
         conc_lock_release(held);
     *revents = 0;
-    if (deadline_ns <= threads_now_ns()) { /* only a look: nobody need be able to wake us */
+    if (deadline_ns <= conc_machine_now_ns()) { /* only a look: nobody need be able to wake us */
         int looked = poll_both(fd, events, revents, -1, deadline_ns);
         errno = saved_errno;
         return looked;
     }
-    CONC_NOTE(&self->wait_since, threads_now_ns(), memory_order_relaxed);
+    CONC_NOTE(&self->wait_since, conc_machine_now_ns(), memory_order_relaxed);
     if (t->wake_fd < 0)
         t->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     int rc = t->wake_fd < 0 ? errno : 0;
@@ -320,6 +314,6 @@ const struct conc_engine conc_engine_threads = {
     .unpark_sole = threads_unpark,
     .park_fd = threads_park_fd,
     .yield = threads_yield,
-    .now_ns = threads_now_ns,
+    .now_ns = conc_machine_now_ns,
     .blocking = threads_blocking,
 };

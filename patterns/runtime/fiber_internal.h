@@ -31,6 +31,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "runtime/cores.h"
 #include "runtime/engine.h"
 #include "runtime/fiber_switch.h"
 #include "runtime/timer_heap.h"
@@ -132,17 +133,6 @@ static inline struct fiber *fiber_of(struct conc_task *task)
 {
     return (struct fiber *)task; /* the task is its first member */
 }
-
-static inline void pause_core(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#elif defined(__aarch64__)
-    __asm__ volatile("yield");
-#endif
-}
-
-int64_t conc_fiber_now_ns(void);
 
 /* The calling thread's worker; NULL: a thread outside the engine. */
 CONC_THREAD_LOCAL_DECLARE(struct worker *, conc_fiber_worker);

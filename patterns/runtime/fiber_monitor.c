@@ -103,7 +103,7 @@ static bool look(void)
 {
     bool awake = false;
     bool asked = false;
-    int64_t now = conc_fiber_now_ns();
+    int64_t now = conc_machine_now_ns();
     atomic_store_explicit(&conc_fibers.coarse_ns, now, memory_order_relaxed);
     int n = atomic_load(&conc_fibers.started);
     for (int i = 0; i < n; i++) {

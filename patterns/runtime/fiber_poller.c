@@ -148,7 +148,7 @@ int conc_fiber_park_fd(struct conc_task *self, struct conc_lock *held, int fd, s
     if (held)
         conc_lock_release(held);
     int rc = poll_now(fd, events, revents);
-    if (rc != ETIMEDOUT || deadline_ns <= conc_fiber_now_ns()) {
+    if (rc != ETIMEDOUT || deadline_ns <= conc_machine_now_ns()) {
         conc_errno = saved_errno;
         return rc;
     }

@@ -48,7 +48,7 @@ static bool thief_enter(struct worker *w)
     for (int i = 0; i < 1000; i++) {
         if (!atomic_load_explicit(&w->owner_in, memory_order_acquire))
             return true;
-        pause_core();
+        conc_core_pause();
     }
     atomic_fetch_and(&w->look_out, (unsigned char)~THIEF_IN);
     conc_lock_release(&w->thieves);
@@ -70,7 +70,7 @@ void conc_fiber_enter_slowly(struct worker *w)
             return;
         atomic_store_explicit(&w->owner_in, false, memory_order_release);
         while (atomic_load(&w->look_out) & THIEF_IN)
-            pause_core();
+            conc_core_pause();
     }
 }
 
@@ -147,7 +147,7 @@ static struct fiber *note_theft(struct worker *w, int64_t now, struct fiber *tak
  * queue will take long at the pace seen, steals. */
 static struct fiber *steal(struct worker *w, struct look *look)
 {
-    int64_t now = conc_fiber_now_ns();
+    int64_t now = conc_machine_now_ns();
     int64_t span = now - look->at_ns;
     struct fiber *taken = NULL;
     if (span < LOOK_NS)
@@ -285,12 +285,12 @@ static void worker_sleep(struct worker *w, int64_t until_ns, bool keeps_time)
             exit(0); /* as when the last thread of a program ends whose main has left by
                         pthread_exit */
         if (!conc_census_check_deadlock())
-            until_ns = conc_time_add(conc_fiber_now_ns(), LOOK_AGAIN_NS);
+            until_ns = conc_time_add(conc_machine_now_ns(), LOOK_AGAIN_NS);
     }
 #if CONC_TSAN
     /* TSan keeps a signal back until the thread makes a call that TSan knows, and a futex is none.
      */
-    int64_t soon = conc_time_add(conc_fiber_now_ns(), CONC_MS(10));
+    int64_t soon = conc_time_add(conc_machine_now_ns(), CONC_MS(10));
     until_ns = soon < until_ns ? soon : until_ns;
 #endif
     if (!work) {
@@ -328,7 +328,7 @@ static struct fiber *find_work(struct worker *w, struct look *look)
 static int64_t watch_until(
     struct worker *w, bool *watching, int64_t *nap_ns, int *idle_naps, bool still)
 {
-    int64_t now = conc_fiber_now_ns();
+    int64_t now = conc_machine_now_ns();
     bool rests = !somebody_works(w) && *idle_naps >= REST_AFTER;
     if (rests || (still && *nap_ns >= NAP_LONG_NS)) {
         *watching = false;
@@ -359,11 +359,12 @@ static struct fiber *wait_for_work(struct worker *w)
     int64_t nap_ns = NAP_MIN_NS;
     int idle_naps = 0;
     struct fiber *fiber = NULL;
-    int64_t spin_until = conc_fiber_now_ns() + (atomic_load(&conc_fibers.wanted) > 1 ? SPIN_NS : 0);
+    int64_t spin_until =
+        conc_machine_now_ns() + (atomic_load(&conc_fibers.wanted) > 1 ? SPIN_NS : 0);
     while (!must_leave(w) && !(fiber = find_work(w, &look))) {
-        if (conc_fiber_now_ns() < spin_until) {
+        if (conc_machine_now_ns() < spin_until) {
             for (int i = 0; i < 20; i++)
-                pause_core();
+                conc_core_pause();
             continue;
         }
         if (!watching)
@@ -378,7 +379,7 @@ static struct fiber *wait_for_work(struct worker *w)
         atomic_store(&conc_fibers.watched, false);
     if (fiber)
         conc_lock_bias_busy(&w->bias);
-    atomic_store_explicit(&conc_fibers.coarse_ns, conc_fiber_now_ns(), memory_order_relaxed);
+    atomic_store_explicit(&conc_fibers.coarse_ns, conc_machine_now_ns(), memory_order_relaxed);
     conc_fiber_monitor_wake();
     return fiber;
 }
@@ -535,7 +536,7 @@ void conc_fiber_init_workers(void)
         n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
     conc_fibers.stuck_ns = CONC_MS(conc_setting("CONC_STUCK_MS", 0, 1000 * 1000 * 1000, 1000));
     atomic_store(&conc_fibers.wanted, n < MAX_WORKERS ? (int)n : MAX_WORKERS - 1);
-    atomic_store(&conc_fibers.coarse_ns, conc_fiber_now_ns());
+    atomic_store(&conc_fibers.coarse_ns, conc_machine_now_ns());
     conc_fibers.no_membarrier =
         syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
     atomic_store(&conc_lock_biased, CONC_LOCK_BIASED && !conc_fibers.no_membarrier);

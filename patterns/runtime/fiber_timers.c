@@ -78,7 +78,7 @@ static bool take_due(int64_t now, struct queue *due, int *emptied)
 /* Makes ready all whose deadline has passed. True: there were some. */
 bool conc_fiber_timers_fire(struct worker *w)
 {
-    int64_t now = conc_fiber_now_ns();
+    int64_t now = conc_machine_now_ns();
     if (atomic_load_explicit(&conc_fibers.next_deadline, memory_order_relaxed) > now)
         return false;
     size_t fired = 0;
@@ -87,7 +87,7 @@ bool conc_fiber_timers_fire(struct worker *w)
     while (take_due(now, &due, &emptied)) {
         fired += queue_len(&due);
         push_all_local(w, &due);
-        now = conc_fiber_now_ns();
+        now = conc_machine_now_ns();
     }
     after_removal(emptied);
     if (fired > 1 || (fired > 0 && w->current))

@@ -122,13 +122,6 @@ void conc_parker_take(struct conc_parker *p)
     atomic_store_explicit(&p->word, CONC_PARKER_AWAKE, memory_order_relaxed);
 }
 
-static int64_t now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return CONC_S(now.tv_sec) + now.tv_nsec;
-}
-
 /* Takes one of the places of those that look for long. */
 static bool may_look(void)
 {
@@ -148,12 +141,12 @@ static __attribute__((noinline)) bool look_for_long(struct conc_parker *p, int64
     }
     if (!may_look())
         return false;
-    int64_t until_ns = now_ns() + LONG_NS;
+    int64_t until_ns = conc_machine_now_ns() + LONG_NS;
     until_ns = until_ns < deadline_ns ? until_ns : deadline_ns;
     bool there;
     do
         conc_core_pause();
-    while (!(there = token_there(p)) && now_ns() < until_ns);
+    while (!(there = token_there(p)) && conc_machine_now_ns() < until_ns);
     atomic_fetch_sub_explicit(&lookers, 1, memory_order_relaxed);
     if (there)
         p->in_vain = 0;

@@ -4,12 +4,29 @@
 #include <stdint.h>
 
 #include "runtime/check.h"
+#include "runtime/cores.h"
 #include "runtime/memory.h"
 #include "sync/chan_internal.h"
 #include "sync/context.h"
 
 /* --- life ---------------------------------------------------------------------------------------
  */
+
+/*
+ * Two threads at a channel with a buffer, each on a core of its own: the quicker one would find it
+ * empty or full at every turn, and to wait costs both many times what a message does. So it first
+ * stays away for as long as the other takes to fill or to empty the buffer by itself, though not
+ * for longer than a wait may cost.
+ */
+enum { MESSAGE_NS = 20, MOST_PATIENCE_NS = 1000 };
+
+static int patience_ns(size_t capacity)
+{
+    if (conc_engine() != &conc_engine_threads || conc_cores() == 1)
+        return 0;
+    size_t most = MOST_PATIENCE_NS / MESSAGE_NS;
+    return MESSAGE_NS * (int)(capacity < most ? capacity : most);
+}
 
 int conc_chan_create(
     struct conc_chan **ch, size_t size, size_t capacity, void (*drop)(void *element))
@@ -27,6 +44,7 @@ int conc_chan_create(
     *made = (struct conc_chan){.size = size,
         .capacity = capacity,
         .quick = conc_copy_is_quick(size) && !conc_check_chans_on(),
+        .patience_ns = patience_ns(capacity),
         .drop = drop};
     conc_lock_init(&made->lock);
     *ch = made;
@@ -99,6 +117,30 @@ static __attribute__((noinline)) int recv_locked(
     return rc;
 }
 
+/* What patience_ns is for. */
+static void stay_away(struct conc_chan *ch, const struct conc_wait_queue *queue)
+{
+    if (conc_wait_queue_head(queue)) /* their turn comes first */
+        return;
+    conc_lock_release(&ch->lock);
+    conc_core_wait(ch->patience_ns);
+    conc_lock_acquire(&ch->lock);
+}
+
+static __attribute__((noinline)) int send_patiently(struct conc_chan *ch, const void *element,
+    struct conc_context *ctx, const struct conc_site *site)
+{
+    stay_away(ch, &ch->senders);
+    return send_locked(ch, element, ctx, site);
+}
+
+static __attribute__((noinline)) int recv_patiently(
+    struct conc_chan *ch, void *element, struct conc_context *ctx, const struct conc_site *site)
+{
+    stay_away(ch, &ch->receivers);
+    return recv_locked(ch, element, ctx, site);
+}
+
 /* With the lock held, which is released. */
 static inline __attribute__((always_inline)) int send_quick(struct conc_chan *ch,
     const void *element, struct conc_context *ctx, const struct conc_site *site)
@@ -115,6 +157,8 @@ static inline __attribute__((always_inline)) int send_quick(struct conc_chan *ch
         return 0;
     }
     if (conc_chan_count(ch) == ch->capacity) {
+        if (site && ch->patience_ns > 0)
+            return send_patiently(ch, element, ctx, site);
         if (site)
             return conc_wait_in(&ch->senders, unconst(element), &ch->lock, ctx, sends, site);
         conc_lock_release(&ch->lock);
@@ -174,6 +218,8 @@ static inline __attribute__((always_inline)) int recv_quick(
         conc_unpark_sole(sender->task);
         return 0;
     }
+    if (!buffered && site && ch->patience_ns > 0 && !conc_chan_is_closed(ch))
+        return recv_patiently(ch, element, ctx, site);
     if (!buffered && site && !conc_chan_is_closed(ch))
         return conc_wait_in(&ch->receivers, element, &ch->lock, ctx, receives, site);
     if (!buffered)

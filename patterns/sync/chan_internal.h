@@ -23,6 +23,7 @@ struct conc_chan {
     size_t size;          /* fixed: of an element */
     size_t capacity;      /* fixed */
     bool quick;           /* fixed: elements are copied by conc_copy_quick, and no check looks */
+    int patience_ns;      /* fixed: who finds it empty or full looks again after so long */
     void (*drop)(void *); /* fixed */
     /* Under lock, as all below. The first two may be looked at without it. */
     atomic_bool closed;
