@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "bench/targets/compare.h"
+#include "bench/targets/machine.h"
 
 /* Within this much above its target a row counts as there: the noise of a shared machine. */
 static const double tolerance = 1.15;
@@ -150,21 +151,21 @@ static void print_tally(const char *engine, const struct tally *tally, bool go)
     printf("\n");
 }
 
-/* One locked instruction on memory that nobody else wants: tells how fast this machine is beside
- * the one on which the targets were set. */
-static double locked_ns(void)
+/* How this machine compares with the one on which the targets were set. */
+static void print_machine(double slower)
 {
-    enum { ADDS = 100000, TRIES = 20 };
-    static atomic_long counter;
-    int64_t best_ns = CONC_S(1);
-    for (int i = 0; i < TRIES; i++) {
-        int64_t began_ns = conc_now_ns();
-        for (int add = 0; add < ADDS; add++)
-            atomic_fetch_add(&counter, 1);
-        int64_t took_ns = conc_now_ns() - began_ns;
-        best_ns = took_ns < best_ns ? took_ns : best_ns;
-    }
-    return (double)best_ns / ADDS;
+    struct machine here = machine_measure();
+    printf("Where the targets were set a locked instruction took 4.6 ns, here it takes %.1f",
+        here.locked_ns);
+    if (here.line_ns > 0)
+        printf("; a cache line\nthere and back between two cores 107 ns, here %.0f", here.line_ns);
+    printf(".");
+    if (slower > 0)
+        printf(" Go takes %.2f times as long as there.", slower);
+    printf("\n");
+    if (here.wake_ns > 0)
+        printf("A thread that wakes where others compute on all cores costs them %.0f us.\n",
+            here.wake_ns / 1000);
 }
 
 /* How much longer Go takes here than it took there, over the rows for which that is known: the
@@ -200,13 +201,9 @@ void table_print(const struct measured *results, int rounds, bool go, double loa
 {
     struct tally tallies[2] = {0};
     printf("Median of %d rounds; ns, memory in bytes (k, M, G: thousands). +-: half the distance "
-           "of the quartiles.\n"
-           "Where the targets were set a locked instruction took 4.6 ns, here it takes %.1f.",
-        rounds, locked_ns());
-    double slower = go_here(results);
-    if (slower > 0)
-        printf(" Go takes %.2f times as long as there.", slower);
-    printf("\n");
+           "of the quartiles.\n",
+        rounds);
+    print_machine(go_here(results));
     if (load > 0.5)
         printf("The load was %.1f before it began: figures of two threads are not to be trusted.\n",
             load);
