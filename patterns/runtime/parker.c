@@ -91,8 +91,12 @@ int conc_parker_put(struct conc_parker *p)
 
 /* At first a microsecond, as one looks for a lock: nothing for who works on another core in turn
  * with us. Then as long as waking us would take, by the clock, if looking has paid of late; after
- * each time that it did not, it is left out twice as often. */
-enum { QUICK_LOOKS = 64, LONG_NS = 16000, MOST_LEFT_OUT = 64 };
+ * each time that it did not, it is left out twice as often. Whom we have just woken takes longer to
+ * answer: if we fell asleep meanwhile it would have to wake us, and so on, message by message. */
+enum { QUICK_LOOKS = 64, LONG_NS = 16000, AFTER_WAKE_NS = 30000, MOST_LEFT_OUT = 64 };
+
+/* The calling thread has woken another since it last looked for long. */
+static _Thread_local bool has_woken;
 
 /* How many threads look for long: one core at least is left to those that are looked at. */
 static atomic_int lookers;
@@ -141,7 +145,8 @@ static __attribute__((noinline)) bool look_for_long(struct conc_parker *p, int64
     }
     if (!may_look())
         return false;
-    int64_t until_ns = conc_machine_now_ns() + LONG_NS;
+    int64_t until_ns = conc_machine_now_ns() + (has_woken ? AFTER_WAKE_NS : LONG_NS);
+    has_woken = false;
     until_ns = until_ns < deadline_ns ? until_ns : deadline_ns;
     bool there;
     do
@@ -198,8 +203,10 @@ int conc_parker_put(struct conc_parker *p)
     int was = atomic_exchange(&p->word, CONC_PARKER_TOKEN);
     if (was == CONC_PARKER_COUNTED)
         conc_census_awake();
-    if (was == CONC_PARKER_ASLEEP || was == CONC_PARKER_COUNTED)
+    if (was == CONC_PARKER_ASLEEP || was == CONC_PARKER_COUNTED) {
         futex(&p->word, FUTEX_WAKE, 1, NULL);
+        has_woken = true;
+    }
     return was;
 }
 
