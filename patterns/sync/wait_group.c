@@ -110,13 +110,18 @@ static __attribute__((noinline)) void leave(
     conc_wait_list_unpark(unpark);
 }
 
-/* Most often the count falls and that is all. */
+/* Most often the count falls and that is all, or the place is handed over. */
 static void task_ended(struct conc_task *task)
 {
     struct conc_wait_group *group = task->owner;
     bool releases = task->engine->releases;
     bool held = conc_lock_acquire_quick(&group->lock);
-    if (held && releases && group->count > 1 && !conc_wait_queue_head(&group->room)) {
+    struct conc_wait_node *next = conc_wait_queue_head(&group->room);
+    if (held && releases && next && !next->waiter) {
+        conc_wait_queue_take_sole(&group->room, next);
+        conc_lock_release(&group->lock);
+        conc_unpark_sole(next->task);
+    } else if (held && releases && !next && group->count > 1) {
         group->count--;
         conc_lock_release(&group->lock);
     } else {
@@ -162,6 +167,8 @@ int conc_wait_group_go_body(struct conc_wait_group *group, void (*body)(struct c
     return start(group, body, fn, arg, name, site);
 }
 
+static const char for_room[] = "for room in wait group";
+
 static __attribute__((noinline)) int enter_slowly(struct conc_wait_group *group, int64_t limit,
     struct conc_context *ctx, const struct conc_site *site, bool held)
 {
@@ -174,7 +181,7 @@ static __attribute__((noinline)) int enter_slowly(struct conc_wait_group *group,
         conc_lock_acquire(&group->lock);
     }
     if (group->count >= limit && site)
-        return conc_wait_in(&group->room, NULL, &group->lock, ctx, "for room in wait group", site);
+        return conc_wait_in(&group->room, NULL, &group->lock, ctx, for_room, site);
     bool room = group->count < limit;
     if (room)
         group->count++;
@@ -188,8 +195,10 @@ int conc_wait_group_enter_at(struct conc_wait_group *group, int64_t limit, struc
     const struct conc_site *site)
 {
     bool held = conc_lock_acquire_quick(&group->lock);
-    if (!held || group->ended || group->count >= limit)
+    if (!held || group->ended || (group->count >= limit && !site))
         return enter_slowly(group, limit, ctx, site, held);
+    if (group->count >= limit)
+        return conc_wait_in(&group->room, NULL, &group->lock, ctx, for_room, site);
     group->count++;
     conc_lock_release(&group->lock);
     return 0;
