@@ -2,6 +2,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "runtime/census.h"
 #include "runtime/check.h"
 #include "runtime/clock.h"
+#include "runtime/errno.h"
 #include "runtime/trace.h"
 
 static struct conc_lock lock = CONC_LOCK_INIT;
@@ -57,6 +59,17 @@ size_t conc_census_count(void)
     return count + (engine->tasks ? engine->tasks(NULL, NULL) : 0);
 }
 
+void conc_census_visit(void (*visit)(const struct conc_task *task, void *arg), void *arg)
+{
+    conc_lock_acquire_raw(&lock);
+    for (const struct conc_task *task = first; task; task = task->census_next)
+        visit(task, arg);
+    conc_lock_release(&lock);
+    const struct conc_engine *engine = conc_engine();
+    if (engine->tasks)
+        engine->tasks(visit, arg);
+}
+
 void conc_census_thread_added(void)
 {
     atomic_fetch_add(&threads, 1);
@@ -65,6 +78,22 @@ void conc_census_thread_added(void)
 void conc_census_thread_removed(void)
 {
     atomic_fetch_sub(&threads, 1);
+}
+
+bool conc_census_start_thread(pthread_t *thread, void *(*fn)(void *))
+{
+    sigset_t all;
+    sigset_t before;
+    int saved_errno = conc_errno;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    conc_census_thread_added();
+    bool started = pthread_create(thread, NULL, fn, NULL) == 0;
+    if (!started)
+        conc_census_thread_removed();
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    conc_errno = saved_errno;
+    return started;
 }
 
 /* --- the list, with nothing but what a signal handler may call ----------------------------------
@@ -337,12 +366,7 @@ static void count_if_left(const struct conc_task *task, void *arg)
 static size_t left_behind(void)
 {
     size_t n = 0;
-    conc_lock_acquire_raw(&lock);
-    for (const struct conc_task *task = first; task; task = task->census_next)
-        count_if_left(task, &n);
-    conc_lock_release(&lock);
-    if (conc_engine()->tasks)
-        conc_engine()->tasks(count_if_left, &n);
+    conc_census_visit(count_if_left, &n);
     return n;
 }
 

@@ -18,6 +18,7 @@
  *     task 2 worker, started at lonely.c:20 in main: waits …
  */
 
+#include <pthread.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,6 +26,10 @@
 
 /* How many tasks are alive, the calling one included, those of the runtime left out. */
 size_t conc_census_count(void);
+
+/* Calls visit for each live task, or a copy of its record: those of the runtime included. Holds a
+ * lock meanwhile, so visit must not start or end a task. */
+void conc_census_visit(void (*visit)(const struct conc_task *task, void *arg), void *arg);
 
 /* Prints the list to a file descriptor. Async-signal-safe; says so when the list is busy. */
 void conc_census_print(int fd);
@@ -59,6 +64,10 @@ void conc_census_ends(void);
 /* One thread more, or fewer, of which the census knows: to tell threads outside conc from ours. */
 void conc_census_thread_added(void);
 void conc_census_thread_removed(void);
+
+/* Starts a thread of the runtime's own, of which the census knows and which no signal reaches.
+ * False: it could not be started. */
+bool conc_census_start_thread(pthread_t *thread, void *(*fn)(void *));
 
 /* At exit: ends the process with code 4 when tasks are left. A task that is just about to end is
  * given a moment to do so. */

@@ -133,20 +133,33 @@ void conc_trace_woken(struct conc_task *task)
     conc_trace_record(CONC_TRACE_WAKE, task, NULL);
 }
 
+/* Before the task says that it waits, and after. */
+static void note_ends_itself(bool does)
+{
+    CONC_NOTE(&conc_self()->wait_ends_itself, does, memory_order_relaxed);
+}
+
 int conc_park(struct conc_lock *held, int64_t deadline_ns, const struct conc_wait_info *info)
 {
+    bool timed = deadline_ns != CONC_FOREVER;
+    if (timed)
+        note_ends_itself(true);
     struct conc_task *self = conc_fall_asleep(info);
     int rc = self->engine->park(self, held, deadline_ns);
     conc_wake_up();
+    if (timed)
+        note_ends_itself(false);
     return rc;
 }
 
 int conc_park_fd(struct conc_lock *held, int fd, short events, short *revents, int64_t deadline_ns,
     const struct conc_wait_info *info)
 {
+    note_ends_itself(true);
     struct conc_task *self = conc_fall_asleep(info);
     int rc = self->engine->park_fd(self, held, fd, events, revents, deadline_ns);
     conc_wake_up();
+    note_ends_itself(false);
     return rc;
 }
 

@@ -57,7 +57,8 @@ struct conc_task {
     _Atomic(const char *) wait_what; /* NULL: awake */
     _Atomic(const void *) wait_object;
     _Atomic(const struct conc_site *) wait_site;
-    _Atomic(int64_t) wait_since; /* 0: not known */
+    _Atomic(int64_t) wait_since;  /* 0: not known */
+    atomic_bool wait_ends_itself; /* it has a deadline, or ends by what happens outside */
 
     struct conc_lock end_lock; /* guards joiner and ended */
     bool ended;                /* under end_lock */
@@ -79,6 +80,7 @@ static inline void conc_task_reset(struct conc_task *task)
     task->cleanups = NULL;
     task->random = 0;
     atomic_store_explicit(&task->wait_what, NULL, memory_order_relaxed);
+    atomic_store_explicit(&task->wait_ends_itself, false, memory_order_relaxed);
     task->ended = false;
     task->is_main = false;
 }

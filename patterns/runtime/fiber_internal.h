@@ -171,8 +171,6 @@ bool conc_fiber_wake(struct worker *w);
 void conc_fiber_inject(struct fiber *fiber);
 struct fiber *conc_fiber_take_injected(void);
 
-/* Starts a thread of the engine's own, which the program's signals do not reach. False: cannot. */
-bool conc_fiber_start_service(pthread_t *thread, void *(*fn)(void *));
 
 /* fiber_monitor.c */
 

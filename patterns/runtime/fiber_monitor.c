@@ -21,6 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "runtime/census.h"
 #include "runtime/fiber_hot_internal.h"
 
 static const int64_t LOOK_EVERY_NS = 5000000;
@@ -179,7 +180,7 @@ void conc_fiber_monitor_begin(void)
 {
     if (atomic_exchange(&monitor.begun, true))
         return;
-    monitor.runs = conc_fiber_start_service(&monitor.thread, monitor_main);
+    monitor.runs = conc_census_start_thread(&monitor.thread, monitor_main);
 }
 
 void conc_fiber_monitor_end(void)

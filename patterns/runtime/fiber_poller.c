@@ -71,7 +71,7 @@ static int start_poller(void)
         return errno;
     fds.epoll_fd = epoll_fd;
     pthread_t thread;
-    if (conc_fiber_start_service(&thread, poller_main)) {
+    if (conc_census_start_thread(&thread, poller_main)) {
         pthread_detach(thread);
         return 0;
     }

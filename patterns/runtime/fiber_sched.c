@@ -459,22 +459,6 @@ static void enter_worker(struct worker *w)
     atomic_store(&conc_fibers.started, number + 1);
 }
 
-bool conc_fiber_start_service(pthread_t *thread, void *(*fn)(void *))
-{
-    sigset_t all;
-    sigset_t before;
-    int saved_errno = conc_errno;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    conc_census_thread_added();
-    int rc = pthread_create(thread, NULL, fn, NULL);
-    if (rc != 0)
-        conc_census_thread_removed();
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    conc_errno = saved_errno;
-    return rc == 0;
-}
-
 static atomic_bool starting; /* some worker: one at a time */
 
 static void *worker_main(void *arg)

@@ -16,6 +16,7 @@
 #include "runtime/random.h"
 #include "runtime/timer_queue.h"
 #include "runtime/trace.h"
+#include "runtime/watchdog.h"
 
 static pid_t process; /* also the number of its first thread */
 
@@ -45,6 +46,7 @@ static void at_exit(int status, void *unused)
         fprintf(stderr, "conc: the trace could not be written: %s\n", strerror(rc));
     if (!in_main())
         return;
+    conc_watchdog_end();
     if (status == 0)
         conc_census_check_leaks();
     if (conc_census_count() <= 1) /* else somebody may still use it */
@@ -63,6 +65,7 @@ static void init(void)
     if (conc_engine() == &conc_engine_fibers) /* chosen now: the list on SIGQUIT must not do it */
         conc_fibers_init();
     on_exit(at_exit, NULL);
+    conc_watchdog_begin();
 
     struct sigaction old;
     if (sigaction(SIGQUIT, NULL, &old) == 0 && old.sa_handler == SIG_DFL) {
