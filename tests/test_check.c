@@ -650,6 +650,87 @@ START_TEST(channels)
 }
 END_TEST
 
+/* ---------------------------------------------------------------- wait groups */
+
+static struct conc_wait_group group = CONC_WAIT_GROUP_INIT;
+
+static void nothing(void *unused)
+{
+    (void)unused;
+}
+
+static void counts_itself(void *unused)
+{
+    (void)unused;
+    NEXT_LINE_IS("counts");
+    conc_wait_group_add(&group, 1);
+    conc_wait_group_done(&group);
+}
+
+static int wait_then_count(void)
+{
+    as_task(nothing); /* from the first task on the checks are on */
+    NEXT_LINE_IS("waits");
+    must(conc_wait_group_wait(&group, NULL));
+    as_task(counts_itself);
+    as_task(counts_itself); /* said once */
+    conc_wait_group_destroy(&group);
+    return 0;
+}
+
+static void starts_one(void *unused)
+{
+    (void)unused;
+    must(conc_wait_group_go(&group, nothing, NULL));
+}
+
+static int wait_then_go(void)
+{
+    as_task(nothing);
+    must(conc_wait_group_wait(&group, NULL));
+    as_task(starts_one);
+    must(conc_wait_group_wait(&group, NULL));
+    conc_wait_group_destroy(&group);
+    return 0;
+}
+
+/* Right: rounds of one group, of which the first is empty; by another task, when something was
+ * counted in the round before; in memory that was another group's. */
+static int rounds(void)
+{
+    as_task(nothing);
+    for (int n = 0; n < 3; n++) {
+        for (int i = 0; i < n; i++)
+            must(conc_wait_group_go(&group, nothing, NULL));
+        must(conc_wait_group_wait(&group, NULL));
+    }
+    as_task(counts_itself);
+    must(conc_wait_group_wait(&group, NULL));
+    as_task(counts_itself);
+    must(conc_wait_group_wait(&group, NULL));
+    must(conc_wait_group_wait(&group, NULL));
+    conc_wait_group_destroy(&group);
+    conc_wait_group_init(&group);
+    as_task(counts_itself);
+    conc_wait_group_destroy(&group);
+    return 0;
+}
+
+START_TEST(wait_groups)
+{
+    run(wait_then_count, "1", FOUND);
+    expect("conc: counted after the wait: wait group 0x");
+    expect_at(" counts_itself at %s in counts_itself; task 1 main had waited for it at ", "counts");
+    expect_at(" had waited for it at %s in wait_then_count, and nothing was counted\n", "waits");
+    ck_assert_uint_eq(times("conc: "), 1);
+    run(wait_then_count, "errors", 0);
+    expect_no("conc: ");
+    run(wait_then_go, "1", FOUND);
+    expect(" starts_one at ");
+    expect_silence(rounds);
+}
+END_TEST
+
 /* ---------------------------------------------------------------- what the other reports say more
  */
 
@@ -722,6 +803,6 @@ END_TEST
 int main(void)
 {
     return unit_main("check", lock_order, settings, lock_order_variants, deadlock,
-        deadlock_with_oneself, held_long, waits_with_a_lock_held, channels, aborts_say_where,
-        the_list_says_what_is_held);
+        deadlock_with_oneself, held_long, waits_with_a_lock_held, channels, wait_groups,
+        aborts_say_where, the_list_says_what_is_held);
 }

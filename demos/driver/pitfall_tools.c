@@ -138,6 +138,7 @@ static const struct {
     {"conc", "conc: closed twice", "close-twice"},
     {"conc", "conc: send after close", "send-closed"},
     {"conc", "conc: closed by its receiver", "close-by-receiver"},
+    {"conc", "conc: counted after the wait", "count-late"},
     {"conc", "conc: waits with a lock held", "wait-with-lock"},
     {"conc", "the count of a wait group", "wait-group"},
     {"conc", "conc: too many tasks", "too-many"},

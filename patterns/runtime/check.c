@@ -29,7 +29,7 @@ static void init(void)
     if (chosen != OFF)
         atomic_fetch_or(&conc_watched, CONC_WATCH_CHECK);
     if (conc_check_all)
-        atomic_fetch_or(&conc_watched, CONC_WATCH_CHANS);
+        atomic_fetch_or(&conc_watched, CONC_WATCH_MISUSE);
 }
 
 void conc_check_init(void)

@@ -17,9 +17,10 @@
  *            the lock was taken first, and the list of tasks says what each holds)
  *   1        held long       a mutex was held for longer than CONC_HELD_MS (100) milliseconds
  *            waits with a lock held: for a channel, a wait group or a semaphore
- *
  *            closed twice, send after close, closed by its receiver: legal in conc, where they
- * return EPIPE, but the last two lose elements unless every sender looks
+ *            return EPIPE, but the last two lose elements unless every sender looks
+ *            counted after the wait: a wait for a wait group found nothing that had been counted,
+ *            and then another task counted; it should have been counted before it was started
  *
  * A finding is printed on stderr once and makes a program exit with code 1 that would have exited
  * with 0. docs/checks.md shows each, with what it cannot see.
@@ -30,10 +31,6 @@
  * excuse. A try_lock does not wait, so no edge leads to its lock. Destroying a lock, or
  * initialising it anew, forgets it: one whose memory is used for another without that is taken for
  * the same lock.
- *
- * What is left out: a wait group that is counted up from 0 by a task which should have been counted
- * before the wait. Nobody waits while the count is 0, so this looks the same as a group that is
- * used for a second round, which is legal.
  */
 
 #include <stdbool.h>
@@ -52,12 +49,12 @@ static inline bool conc_check_on(void)
            atomic_load_explicit(&conc_watched, memory_order_relaxed) & CONC_WATCH_CHECK;
 }
 
-/* Whether those of channels are. In the tests of the library they are not, and the common way of a
- * send, a receive and a select is taken. */
-static inline bool conc_check_chans_on(void)
+/* Whether those of channels and wait groups are. In the tests of the library they are not, and the
+ * common way of a send, a receive and a select is taken. */
+static inline bool conc_check_misuse_on(void)
 {
     return conc_is_watched() &&
-           atomic_load_explicit(&conc_watched, memory_order_relaxed) & CONC_WATCH_CHANS;
+           atomic_load_explicit(&conc_watched, memory_order_relaxed) & CONC_WATCH_MISUSE;
 }
 
 /* For the runtime: reads CONC_CHECK, the first time; and whether a program that ends well has to
@@ -106,6 +103,12 @@ void conc_check_sends(const void *chan, int rc, const struct conc_site *site);
 void conc_check_receives(const void *chan);
 void conc_check_closes(const void *chan, int rc, const struct conc_site *site);
 void conc_check_forget_chan(const void *chan);
+
+/* Of a wait group, under its internal lock: it is waited for, and counts something now or nothing;
+ * its count rises from 0. */
+void conc_check_waits_for_group(const void *group, bool counts_now, const struct conc_site *site);
+void conc_check_counts(const void *group, const struct conc_site *site);
+void conc_check_forget_group(const void *group);
 
 /* For the census: copies what a task holds, at most `max`; returns how many. Async-signal-safe. */
 struct conc_check_held {

@@ -13,8 +13,8 @@
 enum {
     CONC_WATCH_SIM = 1,   /* the sim engine has choice points (sim.h) */
     CONC_WATCH_TRACE = 2, /* a trace is being made (trace.h) */
-    CONC_WATCH_CHECK = 4, /* the checks of misuse are on (check.h), */
-    CONC_WATCH_CHANS = 8, /* those of channels, too */
+    CONC_WATCH_CHECK = 4,  /* the checks are on (check.h), */
+    CONC_WATCH_MISUSE = 8, /* those of channels and wait groups, too */
 };
 
 extern atomic_int conc_watched; /* the sum of those that do */

@@ -43,7 +43,7 @@ int conc_chan_create(
         return ENOMEM;
     *made = (struct conc_chan){.size = size,
         .capacity = capacity,
-        .quick = conc_copy_is_quick(size) && !conc_check_chans_on(),
+        .quick = conc_copy_is_quick(size) && !conc_check_misuse_on(),
         .patience_ns = patience_ns(capacity),
         .drop = drop};
     conc_lock_init(&made->lock);
@@ -65,7 +65,7 @@ void conc_chan_destroy(struct conc_chan *ch)
         ch->drop(conc_chan_slot(ch, ch->head));
         ch->head = conc_chan_next(ch, ch->head);
     }
-    if (conc_check_chans_on())
+    if (conc_check_misuse_on())
         conc_check_forget_chan(ch);
     conc_lock_destroy(&ch->lock);
     conc_free(ch);
@@ -92,7 +92,7 @@ static __attribute__((noinline)) int send_locked(struct conc_chan *ch, const voi
 {
     struct conc_wait_node *wake = NULL;
     int rc = conc_chan_send_locked(ch, element, &wake);
-    if (conc_check_chans_on() && (rc != EAGAIN || site))
+    if (conc_check_misuse_on() && (rc != EAGAIN || site))
         conc_check_sends(ch, rc, site);
     if (rc == EAGAIN && site)
         return conc_wait_in(&ch->senders, unconst(element), &ch->lock, ctx, sends, site);
@@ -107,7 +107,7 @@ static __attribute__((noinline)) int recv_locked(
 {
     struct conc_wait_node *wake = NULL;
     int rc = conc_chan_recv_locked(ch, element, &wake);
-    if (conc_check_chans_on() && (rc == 0 || (rc == EAGAIN && site)))
+    if (conc_check_misuse_on() && (rc == 0 || (rc == EAGAIN && site)))
         conc_check_receives(ch);
     if (rc == EAGAIN && site)
         return conc_wait_in(&ch->receivers, element, &ch->lock, ctx, receives, site);
@@ -280,7 +280,7 @@ int conc_chan_close_at(struct conc_chan *ch, const struct conc_site *site)
     if (!ch)
         return EINVAL;
     conc_lock_acquire(&ch->lock);
-    if (conc_check_chans_on())
+    if (conc_check_misuse_on())
         conc_check_closes(ch, conc_chan_is_closed(ch) ? EPIPE : 0, site);
     if (conc_chan_is_closed(ch)) {
         conc_lock_release(&ch->lock);

@@ -281,7 +281,7 @@ static __attribute__((noinline)) int select_checked(struct conc_select_case *cas
 static __attribute__((noinline)) bool is_checked(void)
 {
     conc_sim_point();
-    return conc_check_chans_on();
+    return conc_check_misuse_on();
 }
 
 int conc_select_at(struct conc_select_case *cases, size_t n, size_t *chosen,

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 
+#include "runtime/check.h"
 #include "sync/context.h"
 #include "sync/wait_group.h"
 
@@ -8,6 +9,8 @@ void conc_wait_group_init(struct conc_wait_group *group)
 {
     *group = (struct conc_wait_group){.count = 0};
     conc_lock_init(&group->lock);
+    if (conc_check_misuse_on())
+        conc_check_forget_group(group);
 }
 
 /* Takes the list of ended tasks. Under the lock. */
@@ -38,6 +41,8 @@ void conc_wait_group_destroy(struct conc_wait_group *group)
     if (used)
         conc_panic(CONC_HERE, "a wait group is destroyed whose count is not 0");
     join_all(ended);
+    if (conc_check_misuse_on())
+        conc_check_forget_group(group);
     conc_lock_destroy(&group->lock);
 }
 
@@ -57,6 +62,8 @@ static struct conc_task *add(struct conc_wait_group *group, int64_t n, const str
     conc_lock_acquire(&group->lock);
     if (__builtin_add_overflow(group->count, n, &count) || count < 0)
         conc_panic(site, "the count of a wait group falls below 0 or overflows");
+    if (group->count == 0 && count > 0 && conc_check_misuse_on())
+        conc_check_counts(group, site);
     group->count = count;
     if (n > 0)
         taken = take_ended(group);
@@ -73,7 +80,8 @@ static inline bool add_quick(struct conc_wait_group *group, int64_t n)
     if (!conc_lock_acquire_quick(&group->lock))
         return false;
     bool quick = !__builtin_add_overflow(group->count, n, &count) && !group->ended &&
-                 (count > 0 || (count == 0 && !conc_wait_queue_head(&group->waiters)));
+                 (count > 0 || (count == 0 && !conc_wait_queue_head(&group->waiters))) &&
+                 !(group->count == 0 && conc_check_misuse_on());
     if (quick)
         group->count = count;
     conc_lock_release(&group->lock);
@@ -216,6 +224,8 @@ int conc_wait_group_wait_at(
 {
     int rc = 0;
     conc_lock_acquire(&group->lock);
+    if (site && conc_check_misuse_on())
+        conc_check_waits_for_group(group, group->count > 0, site);
     if (group->count > 0) {
         if (!site) {
             conc_lock_release(&group->lock);

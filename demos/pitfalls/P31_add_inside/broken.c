@@ -10,7 +10,7 @@
  * @rule A wait returns when the count is 0, and before the first task has run it is 0. So whoever
  *     starts a task counts it before it starts, never the task itself: between the start and its
  *     first line anything may happen, the wait in particular.
- * @detect native:wrong helgrind:race drd:race tsan:race
+ * @detect native:wrong helgrind:race drd:race tsan:race conc:count-late
  * @explore 20
  */
 #include "demos/pitfalls/pitfall.h"
