@@ -84,8 +84,8 @@ int main(int argc, char **argv)
     for (int64_t i = 0; i < demo.items; i++) {
         jobs[i] = (struct job){&shared, i};
         CHECK_OK(conc_dynamic_pool_submit(pool, behind_gate, &jobs[i], NULL));
-        if (i + 1 == burst || i + 1 == demo.items)
-            conc_chan_close(shared.gate); /* EPIPE the second time: it is open */
+        if (i + 1 == (burst < demo.items ? burst : demo.items))
+            CHECK_OK(conc_chan_close(shared.gate));
     }
     CHECK_OK(conc_dynamic_pool_wait(pool, NULL));
     struct conc_dynamic_pool_stats busy = conc_dynamic_pool_stats(pool);
