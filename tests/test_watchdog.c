@@ -186,7 +186,7 @@ static int sleeps_of_all_kinds(void)
 static void sleep_in_the_kernel(void *unused)
 {
     (void)unused;
-    usleep(250000);
+    poll(NULL, 0, 250);
 }
 
 static int calls_that_block(void)
@@ -247,8 +247,10 @@ static int all_asleep(void)
 
 START_TEST(a_deadlock_of_all_is_found_at_once)
 {
-    if (RUNNING_ON_VALGRIND)
-        return; /* what such a program has not freed is memcheck's to say */
+    /* What such a program has not freed is memcheck's to say; and TSan brings threads of its own
+     * into a forked child, who might wake somebody. */
+    if (RUNNING_ON_VALGRIND || UNIT_TSAN)
+        return;
     run(all_asleep, "60000", 3);
     ck_assert_msg(strstr(child.err, "all tasks are asleep"), "not said: %s", child.err);
 }

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "bench/targets/compare.h"
-#include "bench/targets/machine.h"
+#include "bench/baselines/machine.h"
 
 /* Within this much above its target a row counts as there: the noise of a shared machine. */
 static const double tolerance = 1.15;

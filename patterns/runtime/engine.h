@@ -50,6 +50,7 @@ struct conc_task {
     void *owner;                   /* fixed: on_end's */
     struct conc_cleanup *cleanups; /* owner's only */
     uint64_t random;               /* owner's only */
+    uint64_t next_id; /* owner's only: of the task that it starts next; 0: to be drawn */
 
     /* The wait of the moment, for reports: written by the task, read by anybody. Copies of pointers
      * to static data, so a reader who comes at the wrong moment sees an old wait but never a dead
@@ -79,6 +80,7 @@ static inline void conc_task_reset(struct conc_task *task)
 {
     task->cleanups = NULL;
     task->random = 0;
+    task->next_id = 0;
     atomic_store_explicit(&task->wait_what, NULL, memory_order_relaxed);
     atomic_store_explicit(&task->wait_ends_itself, false, memory_order_relaxed);
     task->ended = false;

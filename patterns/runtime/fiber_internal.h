@@ -171,7 +171,6 @@ bool conc_fiber_wake(struct worker *w);
 void conc_fiber_inject(struct fiber *fiber);
 struct fiber *conc_fiber_take_injected(void);
 
-
 /* fiber_monitor.c */
 
 void conc_fiber_monitor_begin(void); /* does nothing the second time */

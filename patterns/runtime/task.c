@@ -17,23 +17,24 @@
 
 static _Atomic(uint64_t) last_id;
 
-/* Numbers are drawn by the block, one for each thread: one shared number for all would be a cache
- * line that every start fights for. */
-static __attribute__((noinline, no_sanitize("thread"))) uint64_t next_id(uint64_t block)
+/* On fibers numbers are drawn by the block, one for each task that starts others: one shared number
+ * for all would be a cache line that every start fights for. So the tasks that one task starts are
+ * numbered in their order, wherever it runs. */
+static inline uint64_t next_id(struct conc_task *starter, uint64_t block)
 {
-    static _Thread_local uint64_t next, end;
-    if (next == end) {
-        next = atomic_fetch_add_explicit(&last_id, block, memory_order_relaxed) + 1;
-        end = next + block;
-    }
-    return next++;
+    uint64_t id = starter->next_id;
+    if (id == 0)
+        id = atomic_fetch_add_explicit(&last_id, block, memory_order_relaxed) + 1;
+    starter->next_id = id % block == 0 ? 0 : id + 1;
+    return id;
 }
 
 /* What every task begins with, whatever carries it. */
-static void enroll(struct conc_task *task, const char *name, const struct conc_site *site)
+static inline void enroll(struct conc_task *task, struct conc_task *starter, const char *name,
+    const struct conc_site *site)
 {
     task->started = site;
-    task->id = next_id(task->engine->tasks ? 64 : 1);
+    task->id = next_id(starter, task->engine == &conc_engine_fibers ? 64 : 1);
     atomic_store_explicit(&task->name, name, memory_order_relaxed);
     conc_lock_init(&task->end_lock);
 }
@@ -44,7 +45,7 @@ static inline __attribute__((always_inline)) int start(
 {
     if (!order->fn)
         return EINVAL;
-    conc_self(); /* the starter is a task itself, and has the lower number */
+    struct conc_task *starter = conc_self(); /* a task itself, and has the lower number */
     if (conc_fault_start_now())
         return EAGAIN;
     const struct conc_engine *engine = conc_engine();
@@ -59,7 +60,7 @@ static inline __attribute__((always_inline)) int start(
     made->service = service;
     made->on_end = order->on_end;
     made->owner = order->owner;
-    enroll(made, order->name, order->site);
+    enroll(made, starter, order->name, order->site);
     if (!engine->tasks) {
         conc_census_add(made);
         conc_census_awake();
@@ -196,7 +197,7 @@ struct conc_task *conc_task_self(void)
         self = conc_thread_adopt();
     }
     self->is_main = is_main;
-    enroll(self, main_thread ? "main" : "thread", NULL);
+    enroll(self, self, main_thread ? "main" : "thread", NULL);
     conc_census_add(self);
     conc_task_current_set(self);
     return self;

@@ -11,8 +11,8 @@
 #include <stdbool.h>
 
 enum {
-    CONC_WATCH_SIM = 1,   /* the sim engine has choice points (sim.h) */
-    CONC_WATCH_TRACE = 2, /* a trace is being made (trace.h) */
+    CONC_WATCH_SIM = 1,    /* the sim engine has choice points (sim.h) */
+    CONC_WATCH_TRACE = 2,  /* a trace is being made (trace.h) */
     CONC_WATCH_CHECK = 4,  /* the checks are on (check.h), */
     CONC_WATCH_MISUSE = 8, /* those of channels and wait groups, too */
 };

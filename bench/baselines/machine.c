@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include "bench/targets/machine.h"
+#include "bench/baselines/machine.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <time.h>
 
-#include "bench/targets/row.h"
+#include "bench/baselines/place.h"
+#include "runtime/clock.h"
 #include "runtime/cores.h"
 #include "runtime/random.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-#ifndef BENCH_TARGETS_MACHINE_H
-#define BENCH_TARGETS_MACHINE_H
+#ifndef BENCH_BASELINES_MACHINE_H
+#define BENCH_BASELINES_MACHINE_H
 
 /*
  * What this machine takes for that of which the rows are made: to compare it with the one on which
