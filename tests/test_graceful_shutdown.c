@@ -410,7 +410,8 @@ static int stuck_program(int fd)
 
 START_TEST(second_signal_ends_at_once)
 {
-    if (unit_on_sim())
+    /* TSan may keep the second for a fiber that runs no more: under it, on threads alone. */
+    if (unit_on_sim() || (UNIT_TSAN && strcmp(conc_engine_name(), "fibers") == 0))
         return;
     static const int signals[][2] = {{SIGTERM, SIGTERM}, {SIGTERM, SIGINT}, {SIGINT, SIGTERM}};
     for (int i = 0; i < 3; i++) {
