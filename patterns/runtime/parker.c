@@ -84,22 +84,33 @@ int conc_parker_put(struct conc_parker *p)
 #else
 
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "runtime/cores.h"
 
-/* At first a microsecond, as one looks for a lock: nothing for who works on another core in turn
+/*
+ * At first a microsecond, as one looks for a lock: nothing for who works on another core in turn
  * with us. Then as long as waking us would take, by the clock, if looking has paid of late; after
- * each time that it did not, it is left out twice as often. Whom we have just woken takes longer to
- * answer: if we fell asleep meanwhile it would have to wake us, and so on, message by message. */
-enum { QUICK_LOOKS = 64, LONG_NS = 16000, AFTER_WAKE_NS = 30000, MOST_LEFT_OUT = 64 };
+ * each time that it did not, it is left out twice as often.
+ *
+ * Looking for long gives the core to whoever else could run on it, and what that one takes does not
+ * count: where there are more threads than cores, they so work in turns without waking each other.
+ * Whom we have just woken takes longer to answer: if we fell asleep meanwhile it would have to wake
+ * us, and so on, message by message.
+ */
+enum {
+    QUICK_LOOKS = 64,
+    LONG_NS = 16000,
+    AFTER_WAKE_NS = 30000,
+    OTHERS_RAN_NS = 4000, /* a yield that took longer */
+    MOST_YIELDS = 100,    /* when all do nothing but look */
+    MOST_LEFT_OUT = 64
+};
 
 /* The calling thread has woken another since it last looked for long. */
 static _Thread_local bool has_woken;
-
-/* How many threads look for long: one core at least is left to those that are looked at. */
-static atomic_int lookers;
 
 void conc_parker_init(struct conc_parker *p)
 {
@@ -126,33 +137,24 @@ void conc_parker_take(struct conc_parker *p)
     atomic_store_explicit(&p->word, CONC_PARKER_AWAKE, memory_order_relaxed);
 }
 
-/* Takes one of the places of those that look for long. */
-static bool may_look(void)
-{
-    int n = atomic_load_explicit(&lookers, memory_order_relaxed);
-    while (n < conc_cores() - 1)
-        if (atomic_compare_exchange_weak_explicit(
-                &lookers, &n, n + 1, memory_order_relaxed, memory_order_relaxed))
-            return true;
-    return false;
-}
-
 static __attribute__((noinline)) bool look_for_long(struct conc_parker *p, int64_t deadline_ns)
 {
     if (p->not_again > 0) {
         p->not_again--;
         return false;
     }
-    if (!may_look())
-        return false;
-    int64_t until_ns = conc_machine_now_ns() + (has_woken ? AFTER_WAKE_NS : LONG_NS);
+    int64_t left_ns = has_woken ? AFTER_WAKE_NS : LONG_NS;
+    int64_t now_ns = conc_machine_now_ns();
+    bool there = false;
     has_woken = false;
-    until_ns = until_ns < deadline_ns ? until_ns : deadline_ns;
-    bool there;
-    do
-        conc_core_pause();
-    while (!(there = token_there(p)) && conc_machine_now_ns() < until_ns);
-    atomic_fetch_sub_explicit(&lookers, 1, memory_order_relaxed);
+    for (int i = 0; i < MOST_YIELDS && !there && left_ns > 0 && now_ns < deadline_ns; i++) {
+        int64_t before_ns = now_ns;
+        sched_yield();
+        there = token_there(p);
+        now_ns = conc_machine_now_ns();
+        if (now_ns - before_ns < OTHERS_RAN_NS)
+            left_ns -= now_ns - before_ns;
+    }
     if (there)
         p->in_vain = 0;
     else
