@@ -165,13 +165,13 @@ static __attribute__((noinline)) bool look_for_long(struct conc_parker *p, int64
 bool conc_parker_look(struct conc_parker *p, int64_t deadline_ns)
 {
     bool there = token_there(p);
-    if (!there && conc_cores() > 1) {
-        for (int i = 0; i < QUICK_LOOKS && !there; i++) {
-            conc_core_pause();
-            there = token_there(p);
-        }
-        there = there || look_for_long(p, deadline_ns);
+    int looks =
+        conc_cores() > 1 ? QUICK_LOOKS : 0; /* on one core nobody could write it meanwhile */
+    for (int i = 0; i < looks && !there; i++) {
+        conc_core_pause();
+        there = token_there(p);
     }
+    there = there || look_for_long(p, deadline_ns);
     if (there)
         conc_parker_take(p);
     return there;
