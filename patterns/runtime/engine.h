@@ -50,7 +50,6 @@ struct conc_task {
     void *owner;                   /* fixed: on_end's */
     struct conc_cleanup *cleanups; /* owner's only */
     uint64_t random;               /* owner's only */
-    uint64_t next_id; /* owner's only: of the task that it starts next; 0: to be drawn */
 
     /* The wait of the moment, for reports: written by the task, read by anybody. Copies of pointers
      * to static data, so a reader who comes at the wrong moment sees an old wait but never a dead
@@ -58,14 +57,15 @@ struct conc_task {
     _Atomic(const char *) wait_what; /* NULL: awake */
     _Atomic(const void *) wait_object;
     _Atomic(const struct conc_site *) wait_site;
-    _Atomic(int64_t) wait_since;  /* 0: not known */
-    atomic_bool wait_ends_itself; /* it has a deadline, or ends by what happens outside */
+    _Atomic(int64_t) wait_since; /* 0: not known */
 
-    struct conc_lock end_lock; /* guards joiner and ended */
-    bool ended;                /* under end_lock */
-    bool service;              /* fixed: belongs to the runtime, no leak, not listed */
-    bool is_main;              /* fixed: began on the process's first thread */
+    struct conc_lock end_lock;    /* guards joiner and ended */
+    bool ended;                   /* under end_lock */
+    bool service;                 /* fixed: belongs to the runtime, no leak, not listed */
+    bool is_main;                 /* fixed: began on the process's first thread */
+    atomic_bool wait_ends_itself; /* of the wait: it has a deadline, or ends by what is outside */
 
+    uint64_t next_id;             /* the task's: of the next that it starts, if above its own */
     struct conc_task *joiner;     /* under end_lock */
     struct conc_task *next_ended; /* the owner's, once on_end has been called */
     char own_name[32];            /* the task's, until it has a name of its own */
@@ -80,7 +80,6 @@ static inline void conc_task_reset(struct conc_task *task)
 {
     task->cleanups = NULL;
     task->random = 0;
-    task->next_id = 0;
     atomic_store_explicit(&task->wait_what, NULL, memory_order_relaxed);
     atomic_store_explicit(&task->wait_ends_itself, false, memory_order_relaxed);
     task->ended = false;

@@ -19,11 +19,12 @@ static _Atomic(uint64_t) last_id;
 
 /* On fibers numbers are drawn by the block, one for each task that starts others: one shared number
  * for all would be a cache line that every start fights for. So the tasks that one task starts are
- * numbered in their order, wherever it runs. */
+ * numbered in their order, wherever it runs. What is left of a block goes to the next task with the
+ * same record, unless that one has a higher number. */
 static inline uint64_t next_id(struct conc_task *starter, uint64_t block)
 {
     uint64_t id = starter->next_id;
-    if (id == 0)
+    if (id <= starter->id)
         id = atomic_fetch_add_explicit(&last_id, block, memory_order_relaxed) + 1;
     starter->next_id = id % block == 0 ? 0 : id + 1;
     return id;
@@ -45,7 +46,7 @@ static inline __attribute__((always_inline)) int start(
 {
     if (!order->fn)
         return EINVAL;
-    struct conc_task *starter = conc_self(); /* a task itself, and has the lower number */
+    conc_self(); /* the starter is a task itself, and has the lower number */
     if (conc_fault_start_now())
         return EAGAIN;
     const struct conc_engine *engine = conc_engine();
@@ -60,7 +61,7 @@ static inline __attribute__((always_inline)) int start(
     made->service = service;
     made->on_end = order->on_end;
     made->owner = order->owner;
-    enroll(made, starter, order->name, order->site);
+    enroll(made, conc_task_current_get(), order->name, order->site);
     if (!engine->tasks) {
         conc_census_add(made);
         conc_census_awake();
