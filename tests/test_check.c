@@ -695,9 +695,10 @@ static int wait_then_go(void)
 }
 
 /* Right: rounds of one group, of which the first is empty; by another task, when something was
- * counted in the round before; in memory that was another group's. */
+ * counted in a round before; after a wait that was given up; in memory that was another group's. */
 static int rounds(void)
 {
+    struct conc_context soon;
     as_task(nothing);
     for (int n = 0; n < 3; n++) {
         for (int i = 0; i < n; i++)
@@ -708,6 +709,13 @@ static int rounds(void)
     must(conc_wait_group_wait(&group, NULL));
     as_task(counts_itself);
     must(conc_wait_group_wait(&group, NULL));
+    conc_wait_group_add(&group, 1);
+    conc_context_with_timeout(&soon, NULL, CONC_MS(1));
+    must(conc_wait_group_wait(&group, &soon) == ETIMEDOUT ? 0 : EINVAL);
+    conc_context_destroy(&soon);
+    conc_wait_group_done(&group);
+    must(conc_wait_group_wait(&group, NULL));
+    as_task(counts_itself);
     must(conc_wait_group_wait(&group, NULL));
     conc_wait_group_destroy(&group);
     conc_wait_group_init(&group);

@@ -200,8 +200,8 @@ static void print_task(const struct conc_task *task, int64_t now_ns, int fd)
         put(&text, ".");
         put_number(&text, tenths % 10, 10);
         put(&text, " s");
-        put_holds(&text, task->id);
     }
+    put_holds(&text, task->id);
     flush_line(&text, fd);
 }
 

@@ -8,11 +8,11 @@
 #include "runtime/check_internal.h"
 #include "runtime/engine.h"
 
-enum { BUCKETS = 256 };
+enum { BUCKETS = 4096 };
 
 struct group {
     const void *address;
-    bool counted;                   /* something, since it was last waited for */
+    bool counted;                   /* something, ever */
     const struct conc_site *waited; /* where a wait found nothing that had been counted */
     uint64_t waiter;                /* who waited there */
     char waiter_name[32];
@@ -45,11 +45,11 @@ void conc_check_waits_for_group(const void *address, bool counts_now, const stru
     conc_check_enter();
     struct group *group = group_of(address);
     if (group) {
-        bool nothing = !counts_now && !group->counted && site && !site->inside;
+        group->counted |= counts_now;
+        bool nothing = !group->counted && site && !site->inside;
         group->waited = nothing ? site : NULL;
         group->waiter = self->id;
         snprintf(group->waiter_name, sizeof group->waiter_name, "%s", atomic_load(&self->name));
-        group->counted = false;
     }
     conc_check_leave();
 }

@@ -12,7 +12,7 @@
  * those and nothing weaker. Elsewhere it is one word, taken by an exchange and released by a plain
  * store: one locked instruction a pair, where a futex lock needs two to learn whether somebody
  * sleeps on it. When the holder has been preempted by the kernel, whoever waits stops spinning
- * after a microsecond and sleeps in short naps (lock.c).
+ * after a microsecond or two and sleeps in short naps (lock.c).
  *
  * Taking a lock is a choice point of the sim engine (sim.h): all that tasks do to each other
  * happens under one, or at an atomic that has a choice point of its own.

@@ -97,6 +97,10 @@ int conc_parker_put(struct conc_parker *p)
  *
  * Looking for long gives the core to whoever else could run on it, and what that one takes does not
  * count: where there are more threads than cores, they so work in turns without waking each other.
+ * But one that gets the core computes for as long as the kernel lets it, where a thread that is
+ * woken from a sleep would be let in at once. So two such turns are enough, a long one has not paid
+ * whatever came of it, and where the deadline is near nobody gives way.
+ *
  * Whom we have just woken takes longer to answer: if we fell asleep meanwhile it would have to wake
  * us, and so on, message by message.
  */
@@ -104,8 +108,10 @@ enum {
     QUICK_LOOKS = 64,
     LONG_NS = 16000,
     AFTER_WAKE_NS = 30000,
-    OTHERS_RAN_NS = 4000, /* a yield that took longer */
-    MOST_YIELDS = 100,    /* when all do nothing but look */
+    OTHERS_RAN_NS = 4000,   /* a yield that took longer */
+    LONG_TURN_NS = 1000000, /* others ran for long */
+    NEAR_NS = 10000000,     /* of a deadline */
+    MOST_TURNS = 2,
     MOST_LEFT_OUT = 64
 };
 
@@ -145,17 +151,23 @@ static __attribute__((noinline)) bool look_for_long(struct conc_parker *p, int64
     }
     int64_t left_ns = has_woken ? AFTER_WAKE_NS : LONG_NS;
     int64_t now_ns = conc_machine_now_ns();
+    if (deadline_ns - now_ns < NEAR_NS)
+        return false;
     bool there = false;
+    bool long_turn = false;
     has_woken = false;
-    for (int i = 0; i < MOST_YIELDS && !there && left_ns > 0 && now_ns < deadline_ns; i++) {
+    for (int turns = 0; !there && turns < MOST_TURNS && left_ns > 0;) {
         int64_t before_ns = now_ns;
         sched_yield();
         there = token_there(p);
         now_ns = conc_machine_now_ns();
         if (now_ns - before_ns < OTHERS_RAN_NS)
             left_ns -= now_ns - before_ns;
+        else
+            turns++;
+        long_turn |= now_ns - before_ns > LONG_TURN_NS;
     }
-    if (there)
+    if (there && !long_turn)
         p->in_vain = 0;
     else
         p->not_again = p->in_vain = p->in_vain < MOST_LEFT_OUT ? 2 * p->in_vain + 1 : MOST_LEFT_OUT;

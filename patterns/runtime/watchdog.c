@@ -13,12 +13,16 @@
 #include "runtime/cores.h"
 #include "runtime/setting.h"
 
-enum { MOST_NAMED = 100, LOOKS = 4 }; /* so many looks in the time that is too long */
+enum { MOST_KNOWN = 1000, LOOKS = 4 }; /* so many looks in the time that is too long */
 
-/* A wait that has been named. */
-struct named {
+/* A wait that was too long at the last look. It is named when two looks in a row have seen it: one
+ * alone may have met a task between two waits. */
+struct long_wait {
     uint64_t task;
     int64_t since_ns;
+    bool seen;  /* in this look, too */
+    bool named; /* in this look or before */
+    bool named_now;
 };
 
 static struct {
@@ -28,14 +32,15 @@ static struct {
     bool runs; /* fixed by begin, as the two below */
     pthread_t thread;
     int64_t hang_ns;
-    struct named named[MOST_NAMED]; /* the watchdog's */
-    size_t named_n;                 /* the same */
+    struct long_wait known[MOST_KNOWN]; /* the watchdog's; further ones are not looked at */
+    size_t known_n;                     /* the same */
 } dog = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 /* One look at all tasks. */
 struct look {
     int64_t now_ns;
-    bool holders;  /* the second time round: those that hold a lock and are not named now */
+    bool
+        holders; /* the second time round: those that hold a lock and were not named in the first */
     bool headline; /* it has been printed */
 };
 
@@ -60,38 +65,60 @@ static int64_t hangs_since(const struct conc_task *task, int64_t now_ns)
     return waits && since_ns > 0 && now_ns - since_ns >= dog.hang_ns ? since_ns : 0;
 }
 
-static bool is_named(uint64_t task, int64_t since_ns)
+static struct long_wait *known(uint64_t task, int64_t since_ns)
 {
-    for (size_t i = 0; i < dog.named_n; i++)
-        if (dog.named[i].task == task && dog.named[i].since_ns == since_ns)
-            return true;
-    return false;
+    for (size_t i = 0; i < dog.known_n; i++)
+        if (dog.known[i].task == task && dog.known[i].since_ns == since_ns)
+            return &dog.known[i];
+    return NULL;
+}
+
+static void name(const struct conc_task *task, struct look *look)
+{
+    headline(look);
+    conc_census_print_task(task, STDERR_FILENO);
 }
 
 static void look_at(const struct conc_task *task, void *arg)
 {
     struct look *look = arg;
-    struct conc_check_held held;
     int64_t since_ns = task->service ? 0 : hangs_since(task, look->now_ns);
-    bool says = look->holders
-                    ? since_ns == 0 && conc_check_holds(task->id, &held, 1) > 0
-                    : since_ns > 0 && dog.named_n < MOST_NAMED && !is_named(task->id, since_ns);
-    if (!says)
-        return;
-    headline(look);
-    conc_census_print_task(task, STDERR_FILENO);
-    if (!look->holders)
-        dog.named[dog.named_n++] = (struct named){task->id, since_ns};
+    struct long_wait *wait = since_ns > 0 ? known(task->id, since_ns) : NULL;
+    if (wait) {
+        if (!wait->named)
+            name(task, look);
+        wait->named_now = !wait->named;
+        wait->named = wait->seen = true;
+    } else if (since_ns > 0 && dog.known_n < MOST_KNOWN) {
+        dog.known[dog.known_n++] = (struct long_wait){task->id, since_ns, .seen = true};
+    }
+}
+
+static void look_at_holder(const struct conc_task *task, void *arg)
+{
+    struct conc_check_held held;
+    for (size_t i = 0; i < dog.known_n; i++)
+        if (dog.known[i].task == task->id && dog.known[i].named_now)
+            return;
+    if (!task->service && conc_check_holds(task->id, &held, 1) > 0)
+        name(task, arg);
 }
 
 static void look_around(void)
 {
     struct look look = {.now_ns = conc_machine_now_ns()};
+    size_t kept = 0;
+    for (size_t i = 0; i < dog.known_n; i++)
+        dog.known[i].seen = dog.known[i].named_now = false;
     conc_census_visit(look_at, &look);
-    if (!look.headline)
-        return;
-    look = (struct look){.now_ns = look.now_ns, .holders = true};
-    conc_census_visit(look_at, &look);
+    for (size_t i = 0; i < dog.known_n; i++)
+        if (dog.known[i].seen)
+            dog.known[kept++] = dog.known[i];
+    dog.known_n = kept;
+    if (look.headline) {
+        look = (struct look){.now_ns = look.now_ns, .holders = true};
+        conc_census_visit(look_at_holder, &look);
+    }
 }
 
 static void *watch(void *unused)
@@ -102,6 +129,8 @@ static void *watch(void *unused)
         int64_t next_ns = conc_machine_now_ns() + dog.hang_ns / LOOKS;
         struct timespec next = {next_ns / CONC_S(1), next_ns % CONC_S(1)};
         pthread_cond_timedwait(&dog.stops, &dog.lock, &next);
+        if (dog.stop)
+            break;
         pthread_mutex_unlock(&dog.lock);
         look_around();
         pthread_mutex_lock(&dog.lock);

@@ -6,10 +6,10 @@
  * The hang watchdog. A deadlock of all tasks is found by the census at once; but where one goes on
  * (a ticker, a server's acceptor) the others may hang for ever, and nothing says so. With
  * CONC_HANG_MS=N in the environment each task is named on stderr, once, that has been in one wait
- * for N milliseconds or longer: what it waits for, what it holds, and who else holds a lock. Waits
- * that end by themselves do not count: a sleep, a deadline, a descriptor, a blocking call. The
- * program goes on and keeps its exit code, for a long wait may be meant: an idle server has nothing
- * else to do.
+ * for N milliseconds or longer: what it waits for and, where CONC_CHECK is on, what it holds, and
+ * who else holds a lock. Waits that end by themselves do not count: a sleep, a deadline, a
+ * descriptor, a blocking call. The program goes on and keeps its exit code, for a long wait may be
+ * meant: an idle server has nothing else to do.
  *
  *   conc: waits for 1.0 s or longer:
  *     task 2 reader, started at hub.c:30 in main: waits to receive from channel …, for 1.2 s

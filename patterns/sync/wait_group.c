@@ -191,6 +191,8 @@ static __attribute__((noinline)) int enter_slowly(struct conc_wait_group *group,
     if (group->count >= limit && site)
         return conc_wait_in(&group->room, NULL, &group->lock, ctx, for_room, site);
     bool room = group->count < limit;
+    if (room && group->count == 0 && conc_check_misuse_on())
+        conc_check_counts(group, site);
     if (room)
         group->count++;
     conc_lock_release(&group->lock);
@@ -203,7 +205,8 @@ int conc_wait_group_enter_at(struct conc_wait_group *group, int64_t limit, struc
     const struct conc_site *site)
 {
     bool held = conc_lock_acquire_quick(&group->lock);
-    if (!held || group->ended || (group->count >= limit && !site))
+    if (!held || group->ended || (group->count >= limit && !site) ||
+        (group->count == 0 && conc_check_misuse_on()))
         return enter_slowly(group, limit, ctx, site, held);
     if (group->count >= limit)
         return conc_wait_in(&group->room, NULL, &group->lock, ctx, for_room, site);
