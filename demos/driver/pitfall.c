@@ -29,6 +29,22 @@ static json_t *claims_json(const struct claim *claims)
     return object;
 }
 
+/* 80 columns: a long title goes on below. */
+static void print_row(const struct pitfall *p)
+{
+    enum { INDENT = 18, ROOM = 80 - INDENT };
+    const char *title = p->title;
+    printf("P%02d  %-12s ", p->number, p->kind);
+    while (strlen(title) > ROOM) {
+        int cut = ROOM;
+        while (cut > 1 && title[cut] != ' ')
+            cut--;
+        printf("%.*s\n%*s", cut, title, INDENT, "");
+        title += cut + 1;
+    }
+    printf("%s\n", title);
+}
+
 static int list(bool json)
 {
     json_t *array = json_array();
@@ -40,7 +56,7 @@ static int list(bool json)
                     p->slug, "title", p->title, "family", p->family, "kind", p->kind, "weakness",
                     p->weakness, "from", p->from, "detect", claims_json(p->broken)));
         else
-            printf("P%02d  %-12s %s\n", p->number, p->kind, p->title);
+            print_row(p);
     }
     bool whole = !json || (json_dumpf(array, stdout, JSON_INDENT(2)) == 0 && putchar('\n') != EOF);
     json_decref(array);

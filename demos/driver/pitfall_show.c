@@ -116,7 +116,8 @@ static void put_folded(FILE *out, const char *line, size_t width)
         while (cut > indent + 20 && at[cut] != ' ')
             cut--;
         if (cut <= indent + 20)
-            cut = width;
+            for (cut = width; (at[cut] & 0xC0) == 0x80;) /* not inside a letter */
+                cut--;
         fprintf(out, "%.*s\n%*s", (int)cut, at, (int)indent + 4, "");
         at += cut + (at[cut] == ' ');
         length = strlen(at) + indent + 4;
@@ -163,6 +164,18 @@ char *pitfall_tidy(const char *text, size_t width)
     return w.text;
 }
 
+/* One line, folded; to be freed. (put_folded goes back in what it writes: not for a terminal.) */
+static char *fold(const char *line)
+{
+    struct writer w = {.text = NULL};
+    w.file = open_memstream(&w.text, &w.length);
+    if (!w.file)
+        return NULL;
+    put_folded(w.file, line, WIDTH);
+    fclose(w.file);
+    return w.text;
+}
+
 /* ------------------------------------------------------------------ one pitfall */
 
 static void print_wrapped(const char *text)
@@ -179,6 +192,22 @@ static void print_wrapped(const char *text)
         word += strspn(word, " ");
     }
     putchar('\n');
+}
+
+/* A line that is folded where it is too long. */
+static __attribute__((format(printf, 1, 2))) void put_line(const char *format, ...)
+{
+    va_list args;
+    char *line = NULL;
+    va_start(args, format);
+    if (vasprintf(&line, format, args) < 0)
+        line = NULL;
+    va_end(args);
+    char *folded = line ? fold(line) : NULL;
+    if (folded)
+        fputs(folded, stdout);
+    free(folded);
+    free(line);
 }
 
 static void print_report(const struct tool *tool, const struct outcome *outcome, bool raw)
@@ -210,15 +239,21 @@ static void print_meaning(const struct pitfall *pitfall)
     size_t n = pitfall_places(pitfall, places, PLACES_MAX);
     printf("\n%sWhat is wrong%s\n", BOLD, PLAIN);
     print_wrapped(pitfall->rule);
-    for (size_t i = 0; i < n; i++)
-        printf("  broken.c:%-3d  %s\n                %s%s%s\n", places[i].line, places[i].code, DIM,
-            places[i].remark, PLAIN);
+    for (size_t i = 0; i < n; i++) {
+        put_line("  broken.c:%-3d  %s", places[i].line, places[i].code);
+        fputs(DIM, stdout);
+        put_line("                %s", places[i].remark);
+        fputs(PLAIN, stdout);
+    }
     n = pitfall_changes(pitfall, changes, CHANGES_MAX);
     printf("\n%sThe fix%s\n", BOLD, PLAIN);
-    for (size_t i = 0; i < n; i++)
-        printf("  %s%s:%-3d %c %s%s\n", changes[i].sign == '-' ? RED : GREEN,
-            changes[i].sign == '-' ? "broken.c" : " fixed.c", changes[i].line, changes[i].sign,
-            changes[i].code, PLAIN);
+    for (size_t i = 0; i < n; i++) {
+        bool out = changes[i].sign == '-';
+        fputs(out ? RED : GREEN, stdout);
+        put_line("  %s:%-3d %c %s", out ? "broken.c" : " fixed.c", changes[i].line, changes[i].sign,
+            changes[i].code);
+        fputs(PLAIN, stdout);
+    }
 }
 
 static void print_others(const struct pitfall *pitfall, const struct tool *shown)
@@ -239,9 +274,12 @@ int pitfall_show(const struct pitfall *pitfall, const struct tool *tool, bool fi
         fprintf(stderr, "pitfall: %s is not installed: skipped\n", tool->name);
         return 77;
     }
-    printf("%sP%02d  %s%s\n%s%s%s%s%s, under %s\n\n", BOLD, pitfall->number, pitfall->title, PLAIN,
-        DIM, pitfall->kind, pitfall->weakness[0] ? " · " : "", pitfall->weakness, PLAIN,
-        tool->title);
+    fputs(BOLD, stdout);
+    put_line("P%02d  %s", pitfall->number, pitfall->title);
+    printf("%s%s", PLAIN, DIM);
+    put_line("%s%s%s, under %s", pitfall->kind, pitfall->weakness[0] ? " · " : "",
+        pitfall->weakness, tool->title);
+    printf("%s\n", PLAIN);
     int rc = expect_run(&outcome, tool, pitfall, fixed);
     if (rc != DONE)
         return rc;

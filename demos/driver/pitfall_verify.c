@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@ struct check {
     char *text;            /* of the first run of a broken one, where there are pages to fill */
     int runs;
     int broken; /* how many of them did not do as claimed */
+    bool ended; /* it was ended, or ended itself, in the middle of what it did */
 };
 
 struct verify {
@@ -92,6 +94,16 @@ static int plan(struct verify *v, const struct pitfall *pitfalls, size_t n,
     return 77;
 }
 
+/* Killed for it hung, aborted, or ended by conc's report of a deadlock or a leak. */
+static bool was_ended(const struct outcome *outcome)
+{
+    static const char *const reports[] = {"– deadlock!\n", "– leak!\n", "conc: deadlock: "};
+    bool ended = outcome->hung || WIFSIGNALED(outcome->status);
+    for (size_t i = 0; i < sizeof reports / sizeof *reports; i++)
+        ended |= strstr(outcome->text, reports[i]) != NULL;
+    return ended;
+}
+
 static void judge(struct verify *v, struct check *check, struct outcome *outcome)
 {
     struct kinds reported;
@@ -101,8 +113,10 @@ static void judge(struct verify *v, struct check *check, struct outcome *outcome
     check->runs++;
     v->done++;
     bool holds = as_claimed(claim_of(check), &reported);
-    if (check->broken == 0)
+    if (check->broken == 0) {
         check->reported = reported;
+        check->ended = was_ended(outcome);
+    }
     if (!holds && check->broken++ == 0) {
         v->failed++;
         fprintf(stderr, "%sP%02d %s under %s: claimed %s, reported %s\n",
@@ -173,6 +187,34 @@ static bool is_false_alarm(const struct pitfall *pitfall)
     return !strcmp(pitfall->family, "false-alarm");
 }
 
+/* What a program had when it was ended, which names no mistake. */
+static bool is_by_product(const struct check *check, const char *kind)
+{
+    return check->ended && (!strcmp(kind, "possibly-lost") || !strcmp(kind, "exit-holding-lock"));
+}
+
+static bool finds_it(const struct check *check)
+{
+    bool finds = false;
+    for (size_t i = 0; check && i < check->reported.n; i++)
+        finds |= !is_by_product(check, check->reported.kind[i]);
+    return finds;
+}
+
+/* A by-product stands in brackets, and what is not reported every time has a question mark. */
+static void put_cell(FILE *out, const struct check *check)
+{
+    const struct kinds *reported = &check->reported;
+    for (size_t i = 0; i < reported->n; i++) {
+        bool aside = is_by_product(check, reported->kind[i]);
+        bool perhaps = kinds_have(&claim_of(check)->perhaps, reported->kind[i]);
+        fprintf(out, "%s%s%s%s%s", i ? ", " : "", aside ? "(" : "", reported->kind[i],
+            perhaps ? "?" : "", aside ? ")" : "");
+    }
+    if (reported->n == 0)
+        fprintf(out, "-");
+}
+
 /* How many of the pitfalls a tool finds, and how many none but it. */
 static void count(const struct verify *v, const struct pitfall *pitfalls, size_t n, int tool,
     int *finds, int *alone)
@@ -180,12 +222,12 @@ static void count(const struct verify *v, const struct pitfall *pitfalls, size_t
     *finds = *alone = 0;
     for (size_t i = 0; i < n; i++) {
         const struct check *mine = check_of(v, &pitfalls[i], tool, false);
-        if (!mine || mine->reported.n == 0 || is_false_alarm(&pitfalls[i]))
+        if (!finds_it(mine) || is_false_alarm(&pitfalls[i]))
             continue;
         bool others = false;
         for (int other = 0; other < TOOLS; other++) {
             const struct check *check = check_of(v, &pitfalls[i], other, false);
-            others |= other != tool && other != TOOL_NATIVE && check && check->reported.n > 0;
+            others |= other != tool && other != TOOL_NATIVE && finds_it(check);
         }
         ++*finds;
         *alone += !others;
@@ -195,7 +237,6 @@ static void count(const struct verify *v, const struct pitfall *pitfalls, size_t
 static void put_rows(
     FILE *out, const struct verify *v, const struct pitfall *pitfalls, size_t n, bool false_alarms)
 {
-    char text[256];
     fprintf(out, "| # | Program |");
     for (int tool = 0; tool < TOOLS; tool++)
         fprintf(out, " %s |", tools[tool].name);
@@ -209,7 +250,12 @@ static void put_rows(
             pitfalls[i].slug, pitfalls[i].title);
         for (int tool = 0; tool < TOOLS; tool++) {
             const struct check *check = check_of(v, &pitfalls[i], tool, false);
-            fprintf(out, " %s |", check ? kinds_text(&check->reported, text, sizeof text) : "?");
+            fprintf(out, " ");
+            if (check)
+                put_cell(out, check);
+            else
+                fprintf(out, "not run");
+            fprintf(out, " |");
         }
     }
     fprintf(out, "\n");
@@ -225,10 +271,12 @@ static int write_scoreboard(
     }
     fprintf(out,
         "# The scoreboard\n\n"
-        "Made by `./conc pitfall verify --scoreboard`, never by hand. Each program was run under\n"
-        "each tool; a cell says what was reported, and - that the tool kept silent. *native*: "
-        "what\n"
-        "one sees without a tool. *conc*: conc's own checks.\n\n");
+        "Made by `./conc pitfall verify --scoreboard docs/pitfalls/scoreboard.md`, never by hand.\n"
+        "Each program was run under each tool; a cell says what was reported, and - that the tool\n"
+        "kept silent. *native*: what one sees without a tool. *conc*: conc's own checks. A "
+        "question\n"
+        "mark: not each time. In brackets, and not counted: what a program that was ended, for it\n"
+        "hung or aborted, still held at that moment; that names no mistake.\n\n");
     put_rows(out, v, pitfalls, n, false);
     fprintf(out, "\n| | finds | and no other tool does |\n|---|---|---|\n");
     for (int tool = 1; tool < TOOLS; tool++) {

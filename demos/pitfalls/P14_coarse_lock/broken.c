@@ -31,8 +31,9 @@ static void slow(void *arg)
 {
     (void)arg;
     int now = atomic_fetch_add(&working, 1) + 1;
-    if (now > atomic_load(&at_once))
-        atomic_store(&at_once, now);
+    for (int seen = atomic_load(&at_once);
+         now > seen && !atomic_compare_exchange_weak(&at_once, &seen, now);) {
+    }
     wait_until_others_sleep();
     usleep(200 * 1000);
     atomic_fetch_sub(&working, 1);

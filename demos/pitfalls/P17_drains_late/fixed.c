@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* P17, fixed: the results are read first. (Where their number is not known, a task of its own waits
- * for the workers and closes the results, and main reads until then.) */
+/* P17, fixed: a task of its own submits, and main reads meanwhile. (Where the number of results is
+ * not known, that task also waits for the workers and closes the results.) */
 #include "demos/pitfalls/pitfall.h"
 #include "sync/chan.h"
 #include "sync/wait_group.h"
@@ -21,10 +21,12 @@ static void worker(void *arg)
     }
 }
 
-static void stop(void)
+static void submit(void *arg)
 {
+    (void)arg;
+    for (int i = 1; i <= TASKS; i++)
+        conc_chan_send(tasks, &i, NULL);
     conc_chan_close(tasks);
-    conc_wait_group_wait(&workers, NULL);
 }
 
 static int read_results(void)
@@ -43,10 +45,9 @@ int main(void)
     conc_chan_create(&results, sizeof(int), ROOM, NULL);
     for (int i = 0; i < WORKERS; i++)
         conc_wait_group_go(&workers, worker, NULL);
-    for (int i = 1; i <= TASKS; i++)
-        conc_chan_send(tasks, &i, NULL);
+    conc_wait_group_go(&workers, submit, NULL);
     int sum = read_results();
-    stop();
+    conc_wait_group_wait(&workers, NULL);
     conc_wait_group_destroy(&workers);
     conc_chan_destroy(tasks);
     conc_chan_destroy(results);

@@ -6,9 +6,9 @@
  * @kind race
  * @weakness CWE-663, CERT CON33-C
  * @rule strtok remembers in a hidden variable of the library where it has stopped, and there is one
- *     for all threads. The library is not built for the tools, so they do not see it. Each call in
- *     a thread has to be one that the manual page calls MT-Safe; strtok_r keeps its place in a
- *     variable of the caller's.
+ *     for all threads. TSan does not see into the library, and Valgrind is told to keep silent
+ * about it. Each call in a thread has to be one that the manual page calls MT-Safe; strtok_r keeps
+ * its place in a variable of the caller's.
  * @detect native:wrong
  */
 #define _POSIX_C_SOURCE 200809L

@@ -2,22 +2,23 @@
 /* P50, fixed: beside the top stands a version, which grows with each change. */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdint.h>
 
 #include "demos/pitfalls/pitfall.h"
 
 enum { NOBODY, A, B };
 
-static const unsigned long VERSION = 1UL << 32;
+static const uint64_t VERSION = UINT64_C(1) << 32;
 
 /* The stack is A, then B. The upper half of the top is the version. */
-static atomic_ulong top = A;
+static _Atomic(uint64_t) top = A;
 static atomic_uint next_of[3] = {NOBODY, B, NOBODY};
 static struct gate has_looked;
 static struct gate is_back;
 
 static unsigned pop(int slow)
 {
-    unsigned long seen = atomic_load(&top);
+    uint64_t seen = atomic_load(&top);
     for (;;) {
         unsigned node = (unsigned)seen;
         unsigned next = atomic_load(&next_of[node]);
@@ -32,7 +33,7 @@ static unsigned pop(int slow)
 
 static void push(unsigned node)
 {
-    unsigned long seen = atomic_load(&top);
+    uint64_t seen = atomic_load(&top);
     do
         atomic_store(&next_of[node], (unsigned)seen);
     while (!atomic_compare_exchange_strong(&top, &seen, (seen / VERSION + 1) * VERSION + node));

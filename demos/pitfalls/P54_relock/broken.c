@@ -4,7 +4,7 @@
  *
  * @family classic
  * @kind deadlock
- * @weakness CWE-764, POS48-C
+ * @weakness CWE-764, CWE-833
  * @rule A plain mutex does not know that its owner asks again: it waits, for itself. A
  *     function that locks does not call another that locks the same; one of the two takes
  *     the lock, and the other says in its name or comment that it is held.

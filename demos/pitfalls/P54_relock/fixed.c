@@ -7,14 +7,6 @@
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int balance = 10;
 
-static int __attribute__((unused)) read_balance(void)
-{
-    pthread_mutex_lock(&mutex);
-    int seen = balance;
-    pthread_mutex_unlock(&mutex);
-    return seen;
-}
-
 static void withdraw(int amount)
 {
     pthread_mutex_lock(&mutex);
