@@ -91,7 +91,7 @@ static void put_changes(FILE *out, const struct pitfall *pitfall)
     size_t n = pitfall_changes(pitfall, changes, CHANGES_MAX);
     fprintf(out, "```diff\n");
     for (size_t i = 0; i < n; i++)
-        fprintf(out, "%c %s\n", changes[i].sign, changes[i].code);
+        fprintf(out, "%c%4d  %s\n", changes[i].sign, changes[i].line, changes[i].code);
     fprintf(out, "```\n\n");
 }
 
