@@ -62,11 +62,6 @@ static struct user *user_of(struct chan *chan, uint64_t task)
     return user;
 }
 
-static bool is_theirs(const struct conc_site *site)
-{
-    return site && !site->inside;
-}
-
 static void begin(struct conc_check_report *report, const char *what, const void *chan,
     const struct conc_site *site)
 {
@@ -99,7 +94,7 @@ void conc_check_sends(const void *address, int rc, const struct conc_site *site)
     struct user *user = chan && rc != EPIPE ? user_of(chan, self) : NULL;
     if (user)
         user->sent = true;
-    if (rc == EPIPE && is_theirs(site) &&
+    if (rc == EPIPE && conc_check_is_theirs(site) &&
         conc_check_is_new("send after close", site, NULL, NULL, NULL)) {
         begin(&report, "send after close", address, site);
         add_close(&report, chan);
@@ -137,14 +132,14 @@ void conc_check_closes(const void *address, int rc, const struct conc_site *site
     uint64_t self = conc_self()->id;
     conc_check_enter();
     struct chan *chan = chan_of(address);
-    if (rc == EPIPE && is_theirs(site) &&
+    if (rc == EPIPE && conc_check_is_theirs(site) &&
         conc_check_is_new("closed twice", site, chan ? chan->closed_at : NULL, NULL, NULL)) {
         begin(&report, "closed twice", address, site);
         add_close(&report, chan);
     }
     if (rc == 0 && chan) {
         chan->closed_at = site;
-        if (is_theirs(site) && is_receiver(chan, self) &&
+        if (conc_check_is_theirs(site) && is_receiver(chan, self) &&
             conc_check_is_new("closed by its receiver", site, NULL, NULL, NULL)) {
             begin(&report, "closed by its receiver", address, site);
             conc_check_add(&report, "; others have sent, and may not know\n");

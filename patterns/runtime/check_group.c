@@ -46,7 +46,7 @@ void conc_check_waits_for_group(const void *address, bool counts_now, const stru
     struct group *group = group_of(address);
     if (group) {
         group->counted |= counts_now;
-        bool nothing = !group->counted && site && !site->inside;
+        bool nothing = !group->counted && conc_check_is_theirs(site);
         group->waited = nothing ? site : NULL;
         group->waiter = self->id;
         snprintf(group->waiter_name, sizeof group->waiter_name, "%s", atomic_load(&self->name));
@@ -60,7 +60,7 @@ void conc_check_counts(const void *address, const struct conc_site *site)
     const struct conc_task *self = conc_self();
     conc_check_enter();
     struct group *group = group_of(address);
-    if (group && group->waited && group->waiter != self->id && site && !site->inside &&
+    if (group && group->waited && group->waiter != self->id && conc_check_is_theirs(site) &&
         conc_check_is_new("counted after the wait", site, group->waited, NULL, NULL)) {
         conc_check_add(&report,
             "conc: counted after the wait: wait group %p by task %llu %s at %s:%d in %s; task %llu "

@@ -74,6 +74,12 @@ void conc_check_add(struct conc_check_report *report, const char *format, ...)
     (site) ? (site)->file : "a place not known", (site) ? (site)->line : 0,                        \
         (site) ? (site)->function : "?"
 
+/* Whether the place is the program's own, and not libconc's, which knows what it does. */
+static inline bool conc_check_is_theirs(const struct conc_site *site)
+{
+    return site && !site->inside;
+}
+
 /* True the first time it is asked with these places: a finding that is not said yet. Under the
  * lock. */
 bool conc_check_is_new(

@@ -369,7 +369,7 @@ void conc_check_took(const void *address, enum conc_check_kind kind, const struc
 /* Whether the program's own code took it, and not libconc's. */
 static bool is_theirs(const struct held *held)
 {
-    return !held->lock->own && held->site && !held->site->inside;
+    return !held->lock->own && conc_check_is_theirs(held->site);
 }
 
 static void look_how_long(struct conc_check_report *report, const struct held *held)

@@ -15,7 +15,7 @@
 #include "runtime/cores.h"
 
 /* Who finds the lock taken stays away for a while: whoever works with it on another core has its
- * cache line to itself meanwhile, and does in 20 ns each what would take 150 ns in turns. Then we
+ * cache line to itself meanwhile, and does in 20 ns each what takes 100 ns in turns. Then we
  * look for the release, about a microsecond, the length of a few critical sections. A lock held for
  * longer has a holder that was preempted; then we sleep, as short as the kernel can. Tried and
  * worse with eight threads on two cores, by a factor of three and more: a futex, which makes every

@@ -151,7 +151,7 @@ static __attribute__((noinline)) bool look_for_long(struct conc_parker *p, int64
     }
     int64_t left_ns = has_woken ? AFTER_WAKE_NS : LONG_NS;
     int64_t now_ns = conc_machine_now_ns();
-    if (deadline_ns - now_ns < NEAR_NS)
+    if (deadline_ns < conc_time_add(now_ns, NEAR_NS))
         return false;
     bool there = false;
     bool long_turn = false;
@@ -177,8 +177,8 @@ static __attribute__((noinline)) bool look_for_long(struct conc_parker *p, int64
 bool conc_parker_look(struct conc_parker *p, int64_t deadline_ns)
 {
     bool there = token_there(p);
-    int looks =
-        conc_cores() > 1 ? QUICK_LOOKS : 0; /* on one core nobody could write it meanwhile */
+    /* On one core nobody could write it meanwhile. */
+    int looks = conc_cores() > 1 ? QUICK_LOOKS : 0;
     for (int i = 0; i < looks && !there; i++) {
         conc_core_pause();
         there = token_there(p);

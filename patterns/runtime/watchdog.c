@@ -20,16 +20,16 @@ enum { MOST_KNOWN = 1000, LOOKS = 4 }; /* so many looks in the time that is too 
 struct long_wait {
     uint64_t task;
     int64_t since_ns;
-    bool seen;  /* in this look, too */
-    bool named; /* in this look or before */
-    bool named_now;
+    bool seen;      /* in this look, too */
+    bool named;     /* in this look or before */
+    bool named_now; /* in this look */
 };
 
 static struct {
     pthread_mutex_t lock; /* guards stop */
     pthread_cond_t stops; /* the watchdog alone waits for it */
     bool stop;
-    bool runs; /* fixed by begin, as the two below */
+    bool runs; /* by begin, until end, as the two below */
     pthread_t thread;
     int64_t hang_ns;
     struct long_wait known[MOST_KNOWN]; /* the watchdog's; further ones are not looked at */
@@ -39,8 +39,7 @@ static struct {
 /* One look at all tasks. */
 struct look {
     int64_t now_ns;
-    bool
-        holders; /* the second time round: those that hold a lock and were not named in the first */
+    bool holders;  /* the second time round: of those that hold a lock and were not named in it */
     bool headline; /* it has been printed */
 };
 
