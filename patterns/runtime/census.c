@@ -239,7 +239,7 @@ void conc_census_print(int fd)
 {
     struct text text = {.len = 0};
     /* The thread that a signal interrupted may be the one that holds the lock. */
-    if (!conc_lock_try_acquire(&lock)) {
+    if (!conc_lock_try_acquire_raw(&lock)) {
         put(&text, "conc: the list of tasks is being changed; ask again");
         flush_line(&text, fd);
         return;

@@ -37,7 +37,7 @@ static inline bool conc_check_try_enter(void)
 {
     AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
     AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
-    if (conc_lock_try_acquire(&conc_check_lock))
+    if (conc_lock_try_acquire_raw(&conc_check_lock))
         return true;
     AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
     AnnotateIgnoreReadsEnd(__FILE__, __LINE__);

@@ -8,6 +8,7 @@
 #include "runtime/check.h"
 #include "runtime/clock.h"
 #include "runtime/engine.h"
+#include "runtime/lock.h"
 #include "runtime/sim.h"
 #include "runtime/trace.h"
 
@@ -32,16 +33,23 @@ static const struct conc_engine *find(const char *name)
     return NULL;
 }
 
+/* The first choice holds: which that was. */
+static const struct conc_engine *choose(const struct conc_engine *wanted)
+{
+    const struct conc_engine *chosen = NULL;
+    if (!atomic_compare_exchange_strong(&conc_engine_chosen, &chosen, wanted))
+        return chosen;
+    if (wanted != &conc_engine_fibers)
+        atomic_store(&conc_lock_biased, false);
+    return wanted;
+}
+
 int conc_engine_select(const char *name)
 {
     const struct conc_engine *wanted = name ? find(name) : NULL;
     if (!wanted)
         return EINVAL;
-    const struct conc_engine *expected = NULL;
-    if (atomic_compare_exchange_strong(&conc_engine_chosen, &expected, wanted) ||
-        expected == wanted)
-        return 0;
-    return EBUSY;
+    return choose(wanted) == wanted ? 0 : EBUSY;
 }
 
 /* Valgrind's tools see threads, and take fibers for one thread that jumps about. */
@@ -62,9 +70,7 @@ const struct conc_engine *conc_engine_choose(void)
             _Exit(2);
         }
     }
-    const struct conc_engine *expected = NULL;
-    atomic_compare_exchange_strong(&conc_engine_chosen, &expected, wanted);
-    return atomic_load(&conc_engine_chosen);
+    return choose(wanted);
 }
 
 const char *conc_engine_name(void)

@@ -74,7 +74,7 @@ static struct {
     _Atomic(int64_t) now_ns;
     unsigned busy; /* choice points and looks at the clock since it last jumped */
 
-    /* Under the lock, which is taken by conc_lock_try_acquire alone: no choice points. */
+    /* Under the lock, which is taken by conc_lock_try_acquire_raw alone: no choice points. */
     struct conc_lock lock;
     struct sim_task *free;
     struct sim_task *all;
@@ -94,7 +94,7 @@ static struct sim_task *sim_task(struct conc_task *task)
 
 static void lock_acquire(void)
 {
-    while (!conc_lock_try_acquire(&s.lock))
+    while (!conc_lock_try_acquire_raw(&s.lock))
         ;
 }
 

@@ -40,7 +40,7 @@ CONC_THREAD_LOCAL_DEFINE(struct worker *, conc_fiber_worker);
 /* False: the owner stays inside, which it does for nanoseconds unless it was preempted. */
 static bool thief_enter(struct worker *w)
 {
-    if (!conc_lock_try_acquire(&w->thieves))
+    if (!conc_lock_try_acquire_raw(&w->thieves))
         return false;
     atomic_fetch_or(&w->look_out, THIEF_IN);
     if (!conc_fibers.no_membarrier)
@@ -523,7 +523,8 @@ void conc_fiber_init_workers(void)
     atomic_store(&conc_fibers.coarse_ns, conc_machine_now_ns());
     conc_fibers.no_membarrier =
         syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0;
-    atomic_store(&conc_lock_biased, CONC_LOCK_BIASED && !conc_fibers.no_membarrier);
+    if (conc_fibers.no_membarrier)
+        atomic_store(&conc_lock_biased, false);
     if (pthread_key_create(&worker_key, thread_ends) != 0)
         abort();
 }

@@ -45,7 +45,7 @@ void conc_lock_acquire_slow(struct conc_lock *lock)
                 break;
             conc_core_pause();
         }
-        if (conc_lock_try_acquire(lock))
+        if (conc_lock_try_acquire_raw(lock))
             break;
         if (!others_ran)
             nanosleep(&(struct timespec){.tv_nsec = NAP_NS}, NULL);
@@ -79,7 +79,7 @@ unsigned long conc_lock_contended(void)
 
 CONC_THREAD_LOCAL_DEFINE(struct conc_lock_bias *, conc_lock_bias);
 
-atomic_bool conc_lock_biased;
+atomic_bool conc_lock_biased = CONC_LOCK_BIASED;
 
 static struct conc_lock guard = CONC_LOCK_INIT;    /* of all below, but for outsiders */
 static int busy;                                   /* workers that run tasks */

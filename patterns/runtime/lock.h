@@ -78,7 +78,7 @@ static inline void conc_lock_destroy(struct conc_lock *lock)
     VALGRIND_HG_CLEAN_MEMORY(lock, sizeof *lock);
 }
 
-static inline int conc_lock_try_acquire(struct conc_lock *lock)
+static inline int conc_lock_try_acquire_raw(struct conc_lock *lock)
 {
     return pthread_mutex_trylock(&lock->mutex) == 0;
 }
@@ -86,7 +86,7 @@ static inline int conc_lock_try_acquire(struct conc_lock *lock)
 static inline void conc_lock_acquire_raw(struct conc_lock *lock)
 {
     while (atomic_load_explicit(&conc_sim_on, memory_order_relaxed)) {
-        if (conc_lock_try_acquire(lock))
+        if (conc_lock_try_acquire_raw(lock))
             return;
         if (!conc_sim_wait_lock(lock))
             break;
@@ -97,7 +97,7 @@ static inline void conc_lock_acquire_raw(struct conc_lock *lock)
 /* Whether anybody holds it at this moment. */
 static inline int conc_lock_is_held(struct conc_lock *lock)
 {
-    if (!conc_lock_try_acquire(lock))
+    if (!conc_lock_try_acquire_raw(lock))
         return 1;
     pthread_mutex_unlock(&lock->mutex);
     return 0;
@@ -133,8 +133,8 @@ static inline void conc_lock_destroy(struct conc_lock *lock)
     (void)lock;
 }
 
-/* Takes the lock if it is free: 1 when taken, 0 when not. */
-static inline int conc_lock_try_acquire(struct conc_lock *lock)
+/* Takes the lock if it is free: 1 when taken, 0 when not. Raw as the next. */
+static inline int conc_lock_try_acquire_raw(struct conc_lock *lock)
 {
     return !atomic_exchange_explicit(&lock->held, 1, memory_order_acquire);
 }
@@ -144,7 +144,7 @@ static inline int conc_lock_try_acquire(struct conc_lock *lock)
  * taken by conc_lock_acquire. */
 static inline void conc_lock_acquire_raw(struct conc_lock *lock)
 {
-    if (!conc_lock_try_acquire(lock))
+    if (!conc_lock_try_acquire_raw(lock))
         conc_lock_acquire_slow(lock);
 }
 
@@ -177,9 +177,12 @@ struct conc_lock_bias {
 /* The calling worker's; NULL in a thread that is none. */
 CONC_THREAD_LOCAL_DECLARE(struct conc_lock_bias *, conc_lock_bias);
 
-extern atomic_bool conc_lock_biased; /* set once: there are workers, of which one may be alone */
+/* A worker may be alone. So it is from the beginning, before anybody knows whether there will be
+ * workers, and cleared once, by an engine that has none: a thread that has read it may be slow to
+ * take its lock. */
+extern atomic_bool conc_lock_biased;
 
-/* For a thread that is no worker, while there are some. */
+/* For a thread that is no worker, while one may be alone. */
 void conc_lock_acquire_outside(struct conc_lock *lock);
 
 /* The calling worker begins to run tasks, and ceases to. One that begins alone is so at once,
@@ -244,9 +247,9 @@ static inline int conc_lock_acquire_quick(struct conc_lock *lock)
         return 0;
     struct conc_lock_bias *bias = conc_lock_bias_get();
     if (bias)
-        return conc_lock_try_alone(bias, lock) || conc_lock_try_acquire(lock);
+        return conc_lock_try_alone(bias, lock) || conc_lock_try_acquire_raw(lock);
     return !atomic_load_explicit(&conc_lock_biased, memory_order_relaxed) &&
-           conc_lock_try_acquire(lock);
+           conc_lock_try_acquire_raw(lock);
 }
 
 #endif
