@@ -28,16 +28,19 @@ struct shared {
     struct conc_lock lock;
     long counter; /* plain: the lock alone protects it */
     long rounds;
+    atomic_bool closed; /* nobody begins yet */
 };
 
 static void *count_up(void *arg)
 {
     struct shared *s = arg;
+    while (atomic_load(&s->closed))
+        conc_yield();
     for (long i = 0; i < s->rounds; i++) {
         if (i % 4 != 0 || !conc_lock_acquire_quick(&s->lock))
             conc_lock_acquire(&s->lock);
         s->counter++;
-        if (i % 64 == 0)
+        if (i % 1024 == 0)
             sched_yield(); /* now and then the holder loses its processor: the others must sleep */
         conc_lock_release(&s->lock);
     }
@@ -78,12 +81,14 @@ START_TEST(sleepers_are_woken)
     for (size_t round = 0; round < unit_scaled(20); round++) {
         struct conc_task *tasks[TASKS];
         s.counter = 0;
-        conc_lock_acquire(&s.lock);
+        atomic_store(&s.closed, true); /* to start a task may let others run: not under the lock */
         for (int i = 0; i < TASKS; i++)
             unit_ok(conc_task_start(&tasks[i], count_up_task, &s));
+        conc_lock_acquire(&s.lock);
+        atomic_store(&s.closed, false);
         int64_t until = conc_deadline_after(CONC_MS(2));
         while (conc_now_ns() < until)
-            conc_yield();
+            sched_yield(); /* not conc_yield: who takes it on this worker would wait for ever */
         conc_lock_release(&s.lock);
         for (int i = 0; i < TASKS; i++)
             conc_task_join(tasks[i]);
