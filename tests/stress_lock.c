@@ -206,8 +206,33 @@ START_TEST(who_enters_is_waited_for)
 }
 END_TEST
 
+/* By hand, too: of two workers that are busy neither is alone, whoever lets it be so. */
+START_TEST(never_beside_another)
+{
+#if CONC_LOCK_BIASED
+    static struct conc_lock_bias second;
+    atomic_store(&conc_lock_biased, true);
+    conc_lock_bias_busy(&worker);
+    ck_assert(atomic_load(&worker.alone));
+    conc_lock_bias_busy(&second);
+    ck_assert(!atomic_load(&worker.alone));
+    ck_assert(!atomic_load(&second.alone));
+    conc_lock_bias_grant(&worker);
+    conc_lock_bias_grant(&second);
+    ck_assert(!atomic_load(&worker.alone));
+    ck_assert(!atomic_load(&second.alone));
+    conc_lock_bias_idle(&worker);
+    ck_assert(!atomic_load(&second.alone)); /* it is asked for, not left over */
+    conc_lock_bias_grant(&second);
+    ck_assert(atomic_load(&second.alone));
+    conc_lock_bias_idle(&second);
+    ck_assert(!atomic_load(&second.alone));
+#endif
+}
+END_TEST
+
 int main(void)
 {
     return unit_main("lock", an_outsider_comes, an_outsider_takes_a_mutex, a_worker_comes,
-        who_enters_is_waited_for);
+        who_enters_is_waited_for, never_beside_another);
 }

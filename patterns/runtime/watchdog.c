@@ -39,7 +39,7 @@ static struct {
 /* One look at all tasks. */
 struct look {
     int64_t now_ns;
-    bool holders;  /* the second time round: of those that hold a lock and were not named in it */
+    bool holders;  /* the second time round: who holds a lock and was not named in the first */
     bool headline; /* it has been printed */
 };
 
