@@ -243,12 +243,13 @@ static inline void conc_lock_acquire(struct conc_lock *lock)
  * best in a function of its own: one that makes no call in the common case saves no registers. */
 static inline int conc_lock_acquire_quick(struct conc_lock *lock)
 {
-    if (CONC_LOCK_PTHREAD || atomic_load_explicit(&conc_sim_on, memory_order_relaxed))
+    if (CONC_LOCK_PTHREAD)
         return 0;
     struct conc_lock_bias *bias = conc_lock_bias_get();
     if (bias)
         return conc_lock_try_alone(bias, lock) || conc_lock_try_acquire_raw(lock);
-    return !atomic_load_explicit(&conc_lock_biased, memory_order_relaxed) &&
+    return !atomic_load_explicit(&conc_sim_on, memory_order_relaxed) &&
+           !atomic_load_explicit(&conc_lock_biased, memory_order_relaxed) &&
            conc_lock_try_acquire_raw(lock);
 }
 

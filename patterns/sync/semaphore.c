@@ -44,9 +44,18 @@ static struct conc_wait_node *grant(struct conc_semaphore *semaphore)
     return list;
 }
 
+/* Takes n permits if they are there and nobody waits in front, under the lock. */
+static inline bool take(struct conc_semaphore *semaphore, int64_t n)
+{
+    if (conc_wait_queue_head(&semaphore->waiters) || n > semaphore->size - semaphore->held)
+        return false;
+    semaphore->held += n;
+    return true;
+}
+
 /* Waits when `site` is given. */
-int conc_semaphore_acquire_at(struct conc_semaphore *semaphore, int64_t n, struct conc_context *ctx,
-    const struct conc_site *site)
+static __attribute__((noinline)) int acquire_slowly(struct conc_semaphore *semaphore, int64_t n,
+    struct conc_context *ctx, const struct conc_site *site)
 {
     if (n < 0)
         return EINVAL;
@@ -55,8 +64,7 @@ int conc_semaphore_acquire_at(struct conc_semaphore *semaphore, int64_t n, struc
     if (n > semaphore->size)
         return EMSGSIZE;
     conc_lock_acquire(&semaphore->lock);
-    if (!conc_wait_queue_head(&semaphore->waiters) && n <= semaphore->size - semaphore->held) {
-        semaphore->held += n;
+    if (take(semaphore, n)) {
         conc_lock_release(&semaphore->lock);
         return 0;
     }
@@ -80,12 +88,24 @@ int conc_semaphore_acquire_at(struct conc_semaphore *semaphore, int64_t n, struc
     return conc_wait_error(claimed, ctx);
 }
 
+int conc_semaphore_acquire_at(struct conc_semaphore *semaphore, int64_t n, struct conc_context *ctx,
+    const struct conc_site *site)
+{
+    if (n > 0 && conc_lock_acquire_quick(&semaphore->lock)) {
+        bool taken = take(semaphore, n);
+        conc_lock_release(&semaphore->lock);
+        if (taken)
+            return 0;
+    }
+    return acquire_slowly(semaphore, n, ctx, site);
+}
+
 int conc_semaphore_try_acquire(struct conc_semaphore *semaphore, int64_t n)
 {
     return conc_semaphore_acquire_at(semaphore, n, NULL, NULL);
 }
 
-void conc_semaphore_release_at(
+static __attribute__((noinline)) void release_slowly(
     struct conc_semaphore *semaphore, int64_t n, const struct conc_site *site)
 {
     conc_lock_acquire(&semaphore->lock);
@@ -96,6 +116,20 @@ void conc_semaphore_release_at(
     struct conc_wait_node *granted = grant(semaphore);
     conc_lock_release(&semaphore->lock);
     conc_wait_list_unpark(granted);
+}
+
+void conc_semaphore_release_at(
+    struct conc_semaphore *semaphore, int64_t n, const struct conc_site *site)
+{
+    if (conc_lock_acquire_quick(&semaphore->lock)) {
+        bool quick = n >= 0 && n <= semaphore->held && !conc_wait_queue_head(&semaphore->waiters);
+        if (quick)
+            semaphore->held -= n;
+        conc_lock_release(&semaphore->lock);
+        if (quick)
+            return;
+    }
+    release_slowly(semaphore, n, site);
 }
 
 int64_t conc_semaphore_available(struct conc_semaphore *semaphore)
