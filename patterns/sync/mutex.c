@@ -46,31 +46,6 @@ int conc_mutex_try_lock_at(struct conc_mutex *mutex, const struct conc_site *sit
     return taken ? 0 : EAGAIN;
 }
 
-int conc_mutex_lock_watched(struct conc_mutex *mutex, struct conc_task *self,
-    struct conc_context *ctx, const struct conc_site *site)
-{
-    if (conc_check_on())
-        conc_check_asks(mutex, CONC_CHECK_MUTEX, site);
-    conc_lock_acquire(&mutex->lock);
-    int rc = 0;
-    if (mutex->owner) {
-        rc = conc_mutex_lock_slow(mutex, self, ctx, site);
-    } else {
-        mutex->owner = self;
-        conc_lock_release(&mutex->lock);
-    }
-    if (rc == 0 && conc_check_on())
-        conc_check_took(mutex, CONC_CHECK_MUTEX, site);
-    return rc;
-}
-
-void conc_mutex_unlock_watched(struct conc_mutex *mutex)
-{
-    if (conc_check_on())
-        conc_check_gives(mutex, CONC_CHECK_MUTEX);
-    conc_sim_point();
-}
-
 /* With the place where it was taken, if that is known. */
 static _Noreturn void panic_held(
     struct conc_mutex *mutex, const struct conc_site *site, const char *message)
@@ -79,9 +54,10 @@ static _Noreturn void panic_held(
     conc_panic(site, "%s%s", message, conc_check_taken(mutex, taken, sizeof taken));
 }
 
-int conc_mutex_lock_slow(struct conc_mutex *mutex, struct conc_task *self, struct conc_context *ctx,
-    const struct conc_site *site)
+int conc_mutex_lock_held(
+    struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site)
 {
+    struct conc_task *self = conc_self();
     struct conc_wait_info info = {"to lock mutex", mutex, site};
     int64_t since_ns = 0; /* of the first wait */
     bool woken = false;
@@ -122,8 +98,30 @@ int conc_mutex_lock_slow(struct conc_mutex *mutex, struct conc_task *self, struc
     return 0;
 }
 
+int conc_mutex_lock_slow(
+    struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site)
+{
+    if (conc_check_on())
+        conc_check_asks(mutex, CONC_CHECK_MUTEX, site);
+    conc_lock_acquire(&mutex->lock);
+    int rc = conc_mutex_lock_held(mutex, ctx, site);
+    if (rc == 0 && conc_check_on())
+        conc_check_took(mutex, CONC_CHECK_MUTEX, site);
+    return rc;
+}
+
+bool conc_mutex_unlock_quick(struct conc_mutex *mutex)
+{
+    if (conc_check_on())
+        conc_check_gives(mutex, CONC_CHECK_MUTEX);
+    conc_lock_acquire(&mutex->lock);
+    return conc_mutex_give(mutex, conc_self());
+}
+
 void conc_mutex_unlock_slow(struct conc_mutex *mutex, const struct conc_site *site)
 {
+    if (conc_mutex_unlock_quick(mutex))
+        return;
     conc_lock_acquire(&mutex->lock);
     if (!mutex->owner)
         conc_panic(site, "a task unlocks a mutex that is not locked");

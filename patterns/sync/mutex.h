@@ -60,48 +60,49 @@ int conc_mutex_try_lock_at(struct conc_mutex *mutex, const struct conc_site *sit
 #define conc_mutex_unlock(mutex) conc_mutex_unlock_at((mutex), CONC_HERE)
 static inline void conc_mutex_unlock_at(struct conc_mutex *mutex, const struct conc_site *site);
 
-/* For the functions below: what is to be done when somebody waits, or is wrong. The first is called
- * with the internal lock held, and releases it. */
-int conc_mutex_lock_slow(struct conc_mutex *mutex, struct conc_task *self, struct conc_context *ctx,
-    const struct conc_site *site);
+/* For the two functions below: what is left to do when somebody waits, looks on (watch.h) or is
+ * wrong, or the internal lock is not to be had at once. The first of them holds it, and it is
+ * released. */
+int conc_mutex_lock_held(
+    struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site);
+int conc_mutex_lock_slow(
+    struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site);
 void conc_mutex_unlock_slow(struct conc_mutex *mutex, const struct conc_site *site);
 
-/* And when somebody looks on (watch.h): the whole of a lock; what comes before an unlock. */
-int conc_mutex_lock_watched(struct conc_mutex *mutex, struct conc_task *self,
-    struct conc_context *ctx, const struct conc_site *site);
-void conc_mutex_unlock_watched(struct conc_mutex *mutex);
-
-static inline int conc_mutex_lock_at(
-    struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site)
+/* Unlocks it and releases the internal lock, unless somebody has to be woken or told of a mistake:
+ * false, and only that is done. */
+static inline bool conc_mutex_give(struct conc_mutex *mutex, const struct conc_task *self)
 {
-    struct conc_task *self = conc_self();
-    if (conc_is_watched())
-        return conc_mutex_lock_watched(mutex, self, ctx, site);
-    conc_lock_acquire_unseen(&mutex->lock);
-    if (__builtin_expect(mutex->owner != NULL, 0))
-        return conc_mutex_lock_slow(mutex, self, ctx, site);
-    mutex->owner = self;
-    conc_lock_release(&mutex->lock);
-    return 0;
-}
-
-/* Unlocks it, unless somebody has to be woken or told of a mistake: false, and nothing is done. */
-static inline bool conc_mutex_unlock_quick(struct conc_mutex *mutex)
-{
-    struct conc_task *self = conc_self();
-    if (conc_is_watched())
-        conc_mutex_unlock_watched(mutex);
-    conc_lock_acquire_unseen(&mutex->lock);
     bool quick = mutex->owner == self && !conc_wait_queue_head(&mutex->waiters);
-    if (__builtin_expect(quick, 1))
+    if (quick)
         mutex->owner = NULL;
     conc_lock_release(&mutex->lock);
     return quick;
 }
 
-static inline void conc_mutex_unlock_at(struct conc_mutex *mutex, const struct conc_site *site)
+/* For conc_cond_wait: unlocks it, if nobody has to be woken. */
+bool conc_mutex_unlock_quick(struct conc_mutex *mutex);
+
+/* Inline always: a call costs as much as the rest. */
+static inline __attribute__((always_inline)) int conc_mutex_lock_at(
+    struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site)
 {
-    if (__builtin_expect(!conc_mutex_unlock_quick(mutex), 0))
+    struct conc_task *self = conc_task_current_get(); /* NULL the first time a thread is asked */
+    if (!self || conc_is_watched() || !conc_lock_acquire_quick(&mutex->lock))
+        return conc_mutex_lock_slow(mutex, ctx, site);
+    if (__builtin_expect(mutex->owner != NULL, 0))
+        return conc_mutex_lock_held(mutex, ctx, site);
+    mutex->owner = self;
+    conc_lock_release(&mutex->lock);
+    return 0;
+}
+
+static inline __attribute__((always_inline)) void conc_mutex_unlock_at(
+    struct conc_mutex *mutex, const struct conc_site *site)
+{
+    const struct conc_task *self = conc_task_current_get();
+    if (!self || conc_is_watched() || !conc_lock_acquire_quick(&mutex->lock) ||
+        !conc_mutex_give(mutex, self))
         conc_mutex_unlock_slow(mutex, site);
 }
 
