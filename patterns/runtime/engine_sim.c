@@ -553,7 +553,7 @@ static struct sim_task *cut_task(void)
     static char *slab;
     static size_t left;
     if (left == 0) {
-        slab = conc_fiber_slab_map();
+        slab = conc_fiber_slabs_map(1);
         left = slab ? CONC_STACKS_A_SLAB : 0;
     }
     if (left == 0)

@@ -60,21 +60,25 @@ size_t conc_fiber_stack_size(void)
     return n;
 }
 
-char *conc_fiber_slab_map(void)
+size_t conc_fiber_slab_size(void)
 {
-    size_t size = conc_fiber_stack_size() * CONC_STACKS_A_SLAB;
-    char *slab = mmap(NULL, size, PROT_READ | PROT_WRITE,
-        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
-    if (slab == MAP_FAILED)
-        return NULL;
-    madvise(slab, size, MADV_NOHUGEPAGE); /* a huge page would make every stack cost 2 MiB */
-    return slab;
+    return conc_fiber_stack_size() * CONC_STACKS_A_SLAB;
 }
 
-void conc_fiber_slab_unmap(char *slab)
+char *conc_fiber_slabs_map(size_t count)
 {
-    if (slab)
-        munmap(slab, conc_fiber_stack_size() * CONC_STACKS_A_SLAB);
+    size_t size = count * conc_fiber_slab_size();
+    char *slabs = mmap(NULL, size, PROT_READ | PROT_WRITE,
+        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (slabs == MAP_FAILED)
+        return NULL;
+    madvise(slabs, size, MADV_NOHUGEPAGE); /* a huge page would make every stack cost 2 MiB */
+    return slabs;
+}
+
+void conc_fiber_slabs_unmap(char *slabs, size_t count)
+{
+    munmap(slabs, count * conc_fiber_slab_size());
 }
 
 void conc_fiber_guard(char *stack)
@@ -123,7 +127,7 @@ bool conc_fiber_in_guard(const char *slab, const void *address, size_t *stack)
 {
     size_t size = conc_fiber_stack_size();
     uintptr_t offset = (uintptr_t)address - (uintptr_t)slab;
-    if (offset >= size * CONC_STACKS_A_SLAB || offset % size >= guard_size())
+    if (offset >= conc_fiber_slab_size() || offset % size >= guard_size())
         return false;
     *stack = offset / size;
     return true;

@@ -24,12 +24,15 @@ size_t conc_fiber_stack_size(void);
 /* How many stacks one slab holds. */
 enum { CONC_STACKS_A_SLAB = 64 };
 
-/* Maps a slab and returns its lowest address; NULL: no memory. Stack i occupies the size above from
- * slab + i * size, the guard at its low end included. */
-char *conc_fiber_slab_map(void);
+/* The size of a slab, in bytes. */
+size_t conc_fiber_slab_size(void);
 
-/* Gives back a slab that has not been used; NULL is allowed. */
-void conc_fiber_slab_unmap(char *slab);
+/* Maps so many slabs, one behind the other, and returns the lowest address; NULL: no memory. In a
+ * slab, stack i occupies the size above from slab + i * size, the guard at its low end included. */
+char *conc_fiber_slabs_map(size_t count);
+
+/* Gives back slabs that have not been used. */
+void conc_fiber_slabs_unmap(char *slabs, size_t count);
 
 /* Makes the low end of a stack a guard. It costs as much as a page fault, and most runs of the sim
  * engine need five: so for each stack by itself. */

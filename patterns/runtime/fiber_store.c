@@ -19,11 +19,17 @@
 /* For eight million tasks: what is not used of the table costs no memory. */
 enum { MAX_SLABS = 1 << 17 };
 
+/* Slabs are mapped by as many as there are, but by no more than that: to map one waits for the
+ * kernel's lock of the address space, which a worker that prepares stacks holds nearly always. */
+enum { MAX_MAPPED = 64 };
+
 static struct {
     struct conc_lock lock; /* guards the rest */
     struct fiber *fibers;  /* that are free */
     struct stack *stacks;  /* the same */
     size_t cut;            /* slabs whose stacks have been made */
+    char *mapped;          /* slabs to come, */
+    size_t mapped_len;     /* so many */
     atomic_size_t n;       /* slabs; what the table says of them is read without the lock */
     struct {
         char *stacks;
@@ -31,19 +37,44 @@ static struct {
     } slabs[MAX_SLABS];
 } store = {.lock = CONC_LOCK_INIT};
 
+/* The stacks of one more slab. Under the lock, which may be released meanwhile. NULL: no memory. */
+static char *next_mapped(void)
+{
+    if (store.mapped_len == 0) {
+        size_t count = atomic_load(&store.n);
+        count = count < 1 ? 1 : count > MAX_MAPPED ? MAX_MAPPED : count;
+        conc_lock_release(&store.lock);
+        char *slabs = conc_fiber_slabs_map(count);
+        if (!slabs && count > 1)
+            slabs = conc_fiber_slabs_map(count = 1);
+        conc_lock_acquire_runtime(&store.lock);
+        if (!slabs)
+            return NULL;
+        if (store.mapped_len == 0) {
+            store.mapped = slabs;
+            store.mapped_len = count;
+        } else { /* another was faster */
+            conc_fiber_slabs_unmap(slabs, count);
+        }
+    }
+    char *slab = store.mapped;
+    store.mapped += conc_fiber_slab_size();
+    store.mapped_len--;
+    return slab;
+}
+
 /* Under the lock, which is released meanwhile. False: no memory. */
 static bool add_slab(void)
 {
     enum { SIZE = CONC_STACKS_A_SLAB * sizeof(struct fiber) };
     conc_lock_release(&store.lock);
-    char *stacks = conc_fiber_slab_map();
     struct fiber *fibers = aligned_alloc(_Alignof(struct fiber), SIZE);
     if (fibers)
         memset(fibers, 0, SIZE);
     conc_lock_acquire_runtime(&store.lock);
+    char *stacks = fibers ? next_mapped() : NULL;
     size_t n = atomic_load(&store.n);
-    if (!stacks || !fibers || n == MAX_SLABS) {
-        conc_fiber_slab_unmap(stacks);
+    if (!stacks || n == MAX_SLABS) {
         free(fibers);
         return false;
     }
