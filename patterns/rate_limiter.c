@@ -67,27 +67,33 @@ void conc_rate_limiter_destroy(struct conc_rate_limiter *limiter)
 
 /* ------------------------------------------------------------------ arithmetic, under the lock */
 
-/* What flows in from the base to now. */
-static double inflow(const struct conc_rate_limiter *limiter, int64_t now_ns)
+/* What flows in from the base to now, in billionths of a token: the product of two whole numbers is
+ * exact up to 2^53. */
+static inline double inflow_billionths(const struct conc_rate_limiter *limiter, int64_t now_ns)
 {
     int64_t elapsed;
     if (now_ns <= limiter->base_ns)
         return 0;
     if (__builtin_sub_overflow(now_ns, limiter->base_ns, &elapsed))
         elapsed = INT64_MAX;
-    /* The product of two whole numbers comes first: it is exact up to 2^53. */
-    return (double)elapsed * limiter->rate / SECOND;
+    return (double)elapsed * limiter->rate;
 }
 
-/* Brings the bucket to now: afterwards tokens(now) is within the burst. */
-static void advance(struct conc_rate_limiter *limiter, int64_t now_ns)
+static double inflow(const struct conc_rate_limiter *limiter, int64_t now_ns)
+{
+    return inflow_billionths(limiter, now_ns) / SECOND;
+}
+
+/* Brings the bucket to now: afterwards tokens(now) is within the burst. The common case waits for
+ * no division. */
+static inline void advance(struct conc_rate_limiter *limiter, int64_t now_ns)
 {
     double burst = (double)limiter->burst;
-    double in = infinite(limiter->rate) ? burst : inflow(limiter, now_ns);
-    if (infinite(limiter->rate) || limiter->tokens + in >= burst)
+    double in = infinite(limiter->rate) ? 0 : inflow_billionths(limiter, now_ns);
+    if (infinite(limiter->rate) || in >= (burst - limiter->tokens) * SECOND)
         limiter->tokens = burst;
-    else if (in >= FOLD_AT)
-        limiter->tokens += in;
+    else if (in >= FOLD_AT * SECOND)
+        limiter->tokens += in / SECOND;
     else
         return;
     if (now_ns > limiter->base_ns)
@@ -154,11 +160,36 @@ static int take_by(struct conc_rate_limiter *limiter, int64_t n, int64_t now_ns,
     return rc;
 }
 
-int conc_rate_limiter_try_wait_at_time(struct conc_rate_limiter *limiter, int64_t n, int64_t now_ns)
+/* Takes n tokens if they are there now, as take does, under the lock. */
+static inline bool take_now(struct conc_rate_limiter *limiter, int64_t n, int64_t now_ns)
+{
+    if (infinite(limiter->rate))
+        return false;
+    advance(limiter, now_ns);
+    if (limiter->tokens < (double)n)
+        return false;
+    limiter->tokens -= (double)n;
+    limiter->reserved += n;
+    return true;
+}
+
+static __attribute__((noinline)) int try_wait_slowly(
+    struct conc_rate_limiter *limiter, int64_t n, int64_t now_ns)
 {
     struct conc_reservation ours;
     int rc = take_by(limiter, n, now_ns, INT64_MIN, &ours);
     return rc == EBUSY ? EAGAIN : rc; /* wait would wait */
+}
+
+int conc_rate_limiter_try_wait_at_time(struct conc_rate_limiter *limiter, int64_t n, int64_t now_ns)
+{
+    if (limiter && n > 0 && conc_lock_acquire_quick(&limiter->lock)) {
+        bool taken = take_now(limiter, n, now_ns);
+        conc_lock_release(&limiter->lock);
+        if (taken)
+            return 0;
+    }
+    return try_wait_slowly(limiter, n, now_ns);
 }
 
 int conc_rate_limiter_try_wait(struct conc_rate_limiter *limiter, int64_t n)
