@@ -119,6 +119,9 @@ struct conc_engine {
     void (*park_sole)(struct conc_task *self, struct conc_lock *held);
     void (*unpark_sole)(struct conc_task *task);
 
+    /* The same, but those that are ready go first: for a task that is not in a hurry. */
+    void (*unpark_sole_last)(struct conc_task *task);
+
     /* As park, and also until poll(2) would report one of `events` on fd: then 0 and *revents not
      * zero; 0 and *revents zero for the token; ETIMEDOUT; or an error of poll. */
     int (*park_fd)(struct conc_task *self, struct conc_lock *held, int fd, short events,
@@ -287,6 +290,13 @@ static inline void conc_unpark_sole(struct conc_task *task)
     if (__builtin_expect(atomic_load_explicit(&conc_trace_on, memory_order_relaxed), 0))
         conc_trace_woken(task);
     task->engine->unpark_sole(task);
+}
+
+static inline void conc_unpark_sole_last(struct conc_task *task)
+{
+    if (__builtin_expect(atomic_load_explicit(&conc_trace_on, memory_order_relaxed), 0))
+        conc_trace_woken(task);
+    task->engine->unpark_sole_last(task);
 }
 
 static inline void conc_unpark(struct conc_task *task)

@@ -114,12 +114,7 @@ static int fibers_start(struct conc_task *task)
     fiber->tsan = __tsan_create_fiber(0);
     atomic_store_explicit(&fiber->live, true, memory_order_release);
     __tsan_release(fiber);
-    if (w) {
-        push_local(w, fiber);
-        backlog();
-    } else {
-        conc_fiber_inject(fiber);
-    }
+    make_ready_last(w, fiber);
     conc_checkpoint(); /* who starts many for long is no exception */
     return 0;
 }
@@ -205,6 +200,13 @@ static void fibers_unpark_sole(struct conc_task *task)
     make_ready(conc_fiber_worker_get(), fiber);
 }
 
+static void fibers_unpark_sole_last(struct conc_task *task)
+{
+    struct fiber *fiber = fiber_of(task);
+    __tsan_release(fiber);
+    make_ready_last(conc_fiber_worker_get(), fiber);
+}
+
 /* Lets another run; the caller goes to the end of the queue. */
 static void yield_to(struct worker *w, struct fiber *to)
 {
@@ -275,6 +277,7 @@ const struct conc_engine conc_engine_fibers = {
     .unpark = fibers_unpark,
     .park_sole = fibers_park_sole,
     .unpark_sole = fibers_unpark_sole,
+    .unpark_sole_last = fibers_unpark_sole_last,
     .park_fd = conc_fiber_park_fd,
     .yield = fibers_yield,
     .checkpoint = fibers_checkpoint,

@@ -680,6 +680,7 @@ const struct conc_engine conc_engine_sim = {
     .unpark = sim_unpark,
     .park_sole = sim_park_sole,
     .unpark_sole = sim_unpark,
+    .unpark_sole_last = sim_unpark,
     .park_fd = sim_park_fd,
     .yield = sim_yield,
     .checkpoint = conc_sim_point_taken,

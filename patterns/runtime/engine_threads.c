@@ -312,6 +312,7 @@ const struct conc_engine conc_engine_threads = {
     .unpark = threads_unpark,
     .park_sole = threads_park_sole,
     .unpark_sole = threads_unpark,
+    .unpark_sole_last = threads_unpark,
     .park_fd = threads_park_fd,
     .yield = threads_yield,
     .now_ns = conc_machine_now_ns,

@@ -108,6 +108,17 @@ static inline void make_ready(struct worker *w, struct fiber *fiber)
     backlog();
 }
 
+/* The same behind those that are ready already. */
+static inline void make_ready_last(struct worker *w, struct fiber *fiber)
+{
+    if (!w) {
+        conc_fiber_inject(fiber);
+        return;
+    }
+    push_local(w, fiber);
+    backlog();
+}
+
 /* Adds a bit to the state. True: the fiber was parked, and the caller must make it ready. */
 static inline bool signal_fiber(struct fiber *fiber, int bit)
 {

@@ -20,13 +20,13 @@ static _Atomic(uint64_t) last_id;
 /* On fibers numbers are drawn by the block, one for each task that starts others: one shared number
  * for all would be a cache line that every start fights for. So the tasks that one task starts are
  * numbered in their order, wherever it runs. What is left of a block goes to the next task with the
- * same record, unless that one has a higher number. */
+ * same record, unless that one has a higher number. `block` is a power of two. */
 static inline uint64_t next_id(struct conc_task *starter, uint64_t block)
 {
     uint64_t id = starter->next_id;
     if (id <= starter->id)
         id = atomic_fetch_add_explicit(&last_id, block, memory_order_relaxed) + 1;
-    starter->next_id = id % block == 0 ? 0 : id + 1;
+    starter->next_id = (id & (block - 1)) == 0 ? 0 : id + 1;
     return id;
 }
 

@@ -118,7 +118,8 @@ static __attribute__((noinline)) void leave(
     conc_wait_list_unpark(unpark);
 }
 
-/* Most often the count falls and that is all, or the place is handed over. */
+/* Most often the count falls and that is all, or the place is handed over: to one who will start
+ * another task, for which those that are ready need not wait. */
 static void task_ended(struct conc_task *task)
 {
     struct conc_wait_group *group = task->owner;
@@ -128,7 +129,7 @@ static void task_ended(struct conc_task *task)
     if (held && releases && next && !next->waiter) {
         conc_wait_queue_take_sole(&group->room, next);
         conc_lock_release(&group->lock);
-        conc_unpark_sole(next->task);
+        conc_unpark_sole_last(next->task);
     } else if (held && releases && !next && group->count > 1) {
         group->count--;
         conc_lock_release(&group->lock);
