@@ -57,7 +57,7 @@ struct conc_safe_map {
 
 /* ------------------------------------------------------------------ locks */
 
-static void lock_alone(struct conc_safe_map *map, struct shard *shard)
+static inline void lock_alone(struct conc_safe_map *map, struct shard *shard)
 {
     if (map->kind == CONC_SAFE_MAP_RW)
         conc_rw_mutex_lock(&shard->lock.rw, NULL);
@@ -65,7 +65,7 @@ static void lock_alone(struct conc_safe_map *map, struct shard *shard)
         conc_mutex_lock(&shard->lock.mutex, NULL);
 }
 
-static void unlock_alone(struct conc_safe_map *map, struct shard *shard)
+static inline void unlock_alone(struct conc_safe_map *map, struct shard *shard)
 {
     if (map->kind == CONC_SAFE_MAP_RW)
         conc_rw_mutex_unlock(&shard->lock.rw);
@@ -73,7 +73,7 @@ static void unlock_alone(struct conc_safe_map *map, struct shard *shard)
         conc_mutex_unlock(&shard->lock.mutex);
 }
 
-static void lock_shared(struct conc_safe_map *map, struct shard *shard)
+static inline void lock_shared(struct conc_safe_map *map, struct shard *shard)
 {
     if (map->kind == CONC_SAFE_MAP_RW)
         conc_rw_mutex_read_lock(&shard->lock.rw, NULL);
@@ -81,7 +81,7 @@ static void lock_shared(struct conc_safe_map *map, struct shard *shard)
         conc_mutex_lock(&shard->lock.mutex, NULL);
 }
 
-static void unlock_shared(struct conc_safe_map *map, struct shard *shard)
+static inline void unlock_shared(struct conc_safe_map *map, struct shard *shard)
 {
     if (map->kind == CONC_SAFE_MAP_RW)
         conc_rw_mutex_read_unlock(&shard->lock.rw);
@@ -340,8 +340,8 @@ int conc_safe_map_set(struct conc_safe_map *map, const void *key, size_t key_siz
     }
 }
 
-static int get(struct conc_safe_map *map, struct shard *shard, uint64_t hash, const void *key,
-    size_t key_size, void **value)
+static inline int get(struct conc_safe_map *map, struct shard *shard, uint64_t hash,
+    const void *key, size_t key_size, void **value)
 {
     int rc = ENOENT;
     lock_shared(map, shard);
