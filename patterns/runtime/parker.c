@@ -92,8 +92,9 @@ int conc_parker_put(struct conc_parker *p)
 
 /*
  * At first a microsecond, as one looks for a lock: nothing for who works on another core in turn
- * with us. Then as long as waking us would take, by the clock, if looking has paid of late; after
- * each time that it did not, it is left out twice as often.
+ * with us. Then for some more by the clock, if looking has paid of late; after each time that it
+ * did not, it is left out twice as often. Not as long as waking us would take: who looks has a
+ * core, and the kernel leaves two that compute on the other.
  *
  * Looking for long gives the core to whoever else could run on it, and what that one takes does not
  * count: where there are more threads than cores, they so work in turns without waking each other.
@@ -106,7 +107,7 @@ int conc_parker_put(struct conc_parker *p)
  */
 enum {
     QUICK_LOOKS = 64,
-    LONG_NS = 16000,
+    LONG_NS = 4000,
     AFTER_WAKE_NS = 30000,
     OTHERS_RAN_NS = 4000,   /* a yield that took longer */
     LONG_TURN_NS = 1000000, /* others ran for long */
