@@ -222,21 +222,20 @@ static inline void conc_lock_acquire_runtime(struct conc_lock *lock)
     conc_lock_acquire_raw(lock);
 }
 
-/* For the locks of what tasks share. The first without a choice point, where its caller has made
- * one or knows that sim does not run. */
-static inline void conc_lock_acquire_unseen(struct conc_lock *lock)
-{
-    struct conc_lock_bias *bias = conc_lock_bias_get();
-    if (!bias && atomic_load_explicit(&conc_lock_biased, memory_order_relaxed))
-        conc_lock_acquire_outside(lock);
-    else if (!bias || !conc_lock_try_alone(bias, lock))
-        conc_lock_acquire_raw(lock);
-}
-
+/* For the locks of what tasks share. */
 static inline void conc_lock_acquire(struct conc_lock *lock)
 {
+    struct conc_lock_bias *bias = conc_lock_bias_get();
+    if (bias) { /* a worker of fibers: sim does not run */
+        if (!conc_lock_try_alone(bias, lock))
+            conc_lock_acquire_raw(lock);
+        return;
+    }
     conc_sim_point();
-    conc_lock_acquire_unseen(lock);
+    if (atomic_load_explicit(&conc_lock_biased, memory_order_relaxed))
+        conc_lock_acquire_outside(lock);
+    else
+        conc_lock_acquire_raw(lock);
 }
 
 /* Takes the lock if nothing is in the way: 1. Else 0, and the caller takes it by conc_lock_acquire,
