@@ -84,13 +84,13 @@ static double inflow(const struct conc_rate_limiter *limiter, int64_t now_ns)
     return inflow_billionths(limiter, now_ns) / SECOND;
 }
 
-/* Brings the bucket to now: afterwards tokens(now) is within the burst. The common case waits for
- * no division. */
+/* Brings the bucket to now: afterwards tokens(now) is within the burst. By a comparison without a
+ * division, which rounds as one with it: a bucket that is full up to the last bit is full. */
 static inline void advance(struct conc_rate_limiter *limiter, int64_t now_ns)
 {
     double burst = (double)limiter->burst;
     double in = infinite(limiter->rate) ? 0 : inflow_billionths(limiter, now_ns);
-    if (infinite(limiter->rate) || in >= (burst - limiter->tokens) * SECOND)
+    if (infinite(limiter->rate) || limiter->tokens * SECOND + in >= burst * SECOND)
         limiter->tokens = burst;
     else if (in >= FOLD_AT * SECOND)
         limiter->tokens += in / SECOND;
@@ -100,11 +100,11 @@ static inline void advance(struct conc_rate_limiter *limiter, int64_t now_ns)
         limiter->base_ns = now_ns;
 }
 
-/* The first moment at which tokens(t) >= 0, given that it is not so now; NEVER where there is none.
- */
-static int64_t time_of_debt(const struct conc_rate_limiter *limiter)
+/* The first moment at which tokens(t) >= 0, had the base so many, less than 0; NEVER where there is
+ * none. */
+static int64_t time_of_debt(const struct conc_rate_limiter *limiter, double tokens)
 {
-    double ns = -limiter->tokens * SECOND / limiter->rate;
+    double ns = -tokens * SECOND / limiter->rate;
     /* Also for a rate of 0, for which it is infinite. */
     if (!(ns < 9.2e18))
         return NEVER;
@@ -132,7 +132,7 @@ static int take(struct conc_rate_limiter *limiter, int64_t n, int64_t now_ns, in
     double before = limiter->tokens;
     limiter->tokens -= (double)n;
     if (limiter->tokens < 0) {
-        int64_t act_ns = time_of_debt(limiter);
+        int64_t act_ns = time_of_debt(limiter, limiter->tokens);
         if (act_ns == NEVER || (act_ns > now_ns && act_ns > latest_ns)) {
             limiter->tokens = before;
             return act_ns == NEVER ? EBUSY : EAGAIN;
@@ -160,17 +160,20 @@ static int take_by(struct conc_rate_limiter *limiter, int64_t n, int64_t now_ns,
     return rc;
 }
 
-/* Takes n tokens if they are there now, as take does, under the lock. */
-static inline bool take_now(struct conc_rate_limiter *limiter, int64_t n, int64_t now_ns)
+/* What take does for who will not wait, has no use for the reservation, and asks for something that
+ * the limiter may have: 0, or EAGAIN. Under the lock. */
+static inline int take_now(struct conc_rate_limiter *limiter, int64_t n, int64_t now_ns)
 {
-    if (infinite(limiter->rate))
-        return false;
     advance(limiter, now_ns);
-    if (limiter->tokens < (double)n)
-        return false;
-    limiter->tokens -= (double)n;
+    double left = limiter->tokens - (double)n;
+    if (left < 0) {
+        int64_t act_ns = time_of_debt(limiter, left);
+        if (act_ns == NEVER || act_ns > now_ns)
+            return EAGAIN;
+    }
+    limiter->tokens = left;
     limiter->reserved += n;
-    return true;
+    return 0;
 }
 
 static __attribute__((noinline)) int try_wait_slowly(
@@ -184,10 +187,11 @@ static __attribute__((noinline)) int try_wait_slowly(
 int conc_rate_limiter_try_wait_at_time(struct conc_rate_limiter *limiter, int64_t n, int64_t now_ns)
 {
     if (limiter && n > 0 && conc_lock_acquire_quick(&limiter->lock)) {
-        bool taken = take_now(limiter, n, now_ns);
+        bool simple = n <= limiter->burst && !infinite(limiter->rate);
+        int rc = simple ? take_now(limiter, n, now_ns) : 0;
         conc_lock_release(&limiter->lock);
-        if (taken)
-            return 0;
+        if (simple)
+            return rc;
     }
     return try_wait_slowly(limiter, n, now_ns);
 }

@@ -186,6 +186,40 @@ END_TEST
 
 /* Time that goes back (two tasks that read the clock, and take the lock in the other order) makes
  * no tokens, and going forward again does not make the same ones twice. */
+/* A bucket that says it is full grants all of it, although 1 / interval has been rounded. */
+START_TEST(full_is_full)
+{
+    conc_task_self(); /* from here on the short way is open */
+    for (int64_t interval_ns = 1; interval_ns < 2000; interval_ns++) {
+        struct conc_rate_limiter limiter;
+        begin(&limiter, conc_rate_every(interval_ns), 5);
+        ck_assert(conc_rate_limiter_allow_at_time(&limiter, 1, 0));
+        unit_rc(conc_rate_limiter_try_wait_at_time(&limiter, 5, interval_ns - 1), EAGAIN);
+        unit_ok(conc_rate_limiter_try_wait_at_time(&limiter, 5, interval_ns));
+        conc_rate_limiter_destroy(&limiter);
+    }
+}
+END_TEST
+
+/* What is refused because it can never be leaves no trace. */
+START_TEST(more_than_the_burst)
+{
+    conc_task_self();
+    struct conc_rate_limiter limiter;
+    const int64_t burst = INT64_C(1) << 53; /* a double cannot tell it from one more */
+    begin(&limiter, 0, burst);
+    unit_rc(conc_rate_limiter_try_wait_at_time(&limiter, burst + 1, 0), EMSGSIZE);
+    unit_ok(conc_rate_limiter_try_wait_at_time(&limiter, burst, 0));
+    conc_rate_limiter_destroy(&limiter);
+
+    begin(&limiter, 1e9, 2);
+    unit_ok(conc_rate_limiter_try_wait_at_time(&limiter, 2, 0));
+    unit_rc(conc_rate_limiter_try_wait_at_time(&limiter, 3, 100), EMSGSIZE);
+    unit_rc(conc_rate_limiter_try_wait_at_time(&limiter, 2, 1), EAGAIN); /* 100 was never seen */
+    conc_rate_limiter_destroy(&limiter);
+}
+END_TEST
+
 START_TEST(time_going_back)
 {
     struct conc_rate_limiter limiter;
@@ -657,8 +691,8 @@ END_TEST
 int main(void)
 {
     return unit_main("rate_limiter", matrix, five_per_second, allow_to_the_nanosecond,
-        does_not_drift, no_span_passes_more, time_going_back, rate_zero, rate_infinite, rate_tiny,
-        rate_huge, rate_of_an_interval, bad_arguments, delays, cancel_gives_back, set_rate,
-        set_burst, waits_its_turn, waiting_in_vain, sleeps_without_the_lock, rate_comes_back,
-        no_token_twice, programming_errors_abort);
+        does_not_drift, no_span_passes_more, full_is_full, more_than_the_burst, time_going_back,
+        rate_zero, rate_infinite, rate_tiny, rate_huge, rate_of_an_interval, bad_arguments, delays,
+        cancel_gives_back, set_rate, set_burst, waits_its_turn, waiting_in_vain,
+        sleeps_without_the_lock, rate_comes_back, no_token_twice, programming_errors_abort);
 }

@@ -119,7 +119,8 @@ struct conc_engine {
     void (*park_sole)(struct conc_task *self, struct conc_lock *held);
     void (*unpark_sole)(struct conc_task *task);
 
-    /* The same, but those that are ready go first: for a task that is not in a hurry. */
+    /* As unpark_sole, for a task that is not in a hurry: an engine that has a queue of those that
+     * are ready lets them go first. */
     void (*unpark_sole_last)(struct conc_task *task);
 
     /* As park, and also until poll(2) would report one of `events` on fd: then 0 and *revents not

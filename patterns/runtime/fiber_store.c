@@ -19,8 +19,9 @@
 /* For eight million tasks: what is not used of the table costs no memory. */
 enum { MAX_SLABS = 1 << 17 };
 
-/* Slabs are mapped by as many as there are, but by no more than that: to map one waits for the
- * kernel's lock of the address space, which a worker that prepares stacks holds nearly always. */
+/* Slabs are mapped by as many as there are, but by no more than that. By many, for to map waits for
+ * the kernel's lock of the address space, which a worker that prepares stacks holds nearly always.
+ */
 enum { MAX_MAPPED = 64 };
 
 static struct {
@@ -48,14 +49,14 @@ static char *next_mapped(void)
         if (!slabs && count > 1)
             slabs = conc_fiber_slabs_map(count = 1);
         conc_lock_acquire_runtime(&store.lock);
-        if (!slabs)
-            return NULL;
-        if (store.mapped_len == 0) {
+        if (store.mapped_len == 0 && slabs) {
             store.mapped = slabs;
             store.mapped_len = count;
-        } else { /* another was faster */
+        } else if (slabs) { /* another was faster */
             conc_fiber_slabs_unmap(slabs, count);
         }
+        if (store.mapped_len == 0)
+            return NULL;
     }
     char *slab = store.mapped;
     store.mapped += conc_fiber_slab_size();
@@ -74,6 +75,10 @@ static bool add_slab(void)
     conc_lock_acquire_runtime(&store.lock);
     char *stacks = fibers ? next_mapped() : NULL;
     size_t n = atomic_load(&store.n);
+    if (stacks && n == MAX_SLABS) { /* it goes back */
+        store.mapped = stacks;
+        store.mapped_len++;
+    }
     if (!stacks || n == MAX_SLABS) {
         free(fibers);
         return false;
@@ -157,9 +162,12 @@ struct stack *conc_fiber_new_stack(void)
     conc_lock_acquire_runtime(&store.lock);
     while (!store.stacks) {
         /* There are as many stacks as fibers, but the workers may have some at hand. */
-        if (store.cut == atomic_load(&store.n) && !add_slab()) {
-            fputs("conc: no memory for the stack of a task\n", stderr);
-            abort();
+        if (store.cut == atomic_load(&store.n)) {
+            if (!add_slab() && !store.stacks && store.cut == atomic_load(&store.n)) {
+                fputs("conc: no memory for the stack of a task\n", stderr);
+                abort();
+            }
+            continue;
         }
         char *slab = store.slabs[store.cut++].stacks;
         conc_lock_release(&store.lock);

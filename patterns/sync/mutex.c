@@ -101,6 +101,7 @@ int conc_mutex_lock_held(
 int conc_mutex_lock_slow(
     struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site)
 {
+    conc_self(); /* the first call of a program sets up the runtime, and turns the checks on */
     if (conc_check_on())
         conc_check_asks(mutex, CONC_CHECK_MUTEX, site);
     conc_lock_acquire(&mutex->lock);
@@ -110,19 +111,8 @@ int conc_mutex_lock_slow(
     return rc;
 }
 
-bool conc_mutex_unlock_quick(struct conc_mutex *mutex)
+void conc_mutex_unlock_held(struct conc_mutex *mutex, const struct conc_site *site)
 {
-    if (conc_check_on())
-        conc_check_gives(mutex, CONC_CHECK_MUTEX);
-    conc_lock_acquire(&mutex->lock);
-    return conc_mutex_give(mutex, conc_self());
-}
-
-void conc_mutex_unlock_slow(struct conc_mutex *mutex, const struct conc_site *site)
-{
-    if (conc_mutex_unlock_quick(mutex))
-        return;
-    conc_lock_acquire(&mutex->lock);
     if (!mutex->owner)
         conc_panic(site, "a task unlocks a mutex that is not locked");
     if (mutex->owner != conc_self())
@@ -140,4 +130,25 @@ void conc_mutex_unlock_slow(struct conc_mutex *mutex, const struct conc_site *si
     conc_lock_release(&mutex->lock);
     if (next)
         conc_wait_node_unpark(next);
+}
+
+bool conc_mutex_unlock_quick(struct conc_mutex *mutex)
+{
+    struct conc_task *self = conc_self();
+    if (conc_check_on())
+        conc_check_gives(mutex, CONC_CHECK_MUTEX);
+    conc_lock_acquire(&mutex->lock);
+    if (conc_mutex_give(mutex, self))
+        return true;
+    conc_lock_release(&mutex->lock);
+    return false;
+}
+
+/* Between the two steps others may come, which is one choice more for sim. */
+void conc_mutex_unlock_slow(struct conc_mutex *mutex, const struct conc_site *site)
+{
+    if (conc_mutex_unlock_quick(mutex))
+        return;
+    conc_lock_acquire(&mutex->lock);
+    conc_mutex_unlock_held(mutex, site);
 }

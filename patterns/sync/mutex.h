@@ -60,27 +60,30 @@ int conc_mutex_try_lock_at(struct conc_mutex *mutex, const struct conc_site *sit
 #define conc_mutex_unlock(mutex) conc_mutex_unlock_at((mutex), CONC_HERE)
 static inline void conc_mutex_unlock_at(struct conc_mutex *mutex, const struct conc_site *site);
 
-/* For the two functions below: what is left to do when somebody waits, looks on (watch.h) or is
- * wrong, or the internal lock is not to be had at once. The first of them holds it, and it is
- * released. */
+/* For the two functions below. What there is to do under the internal lock when somebody waits or
+ * is wrong: called with it held, they release it. */
 int conc_mutex_lock_held(
     struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site);
+void conc_mutex_unlock_held(struct conc_mutex *mutex, const struct conc_site *site);
+
+/* The whole, for when somebody looks on (watch.h) or the internal lock is not to be had at once. */
 int conc_mutex_lock_slow(
     struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site);
 void conc_mutex_unlock_slow(struct conc_mutex *mutex, const struct conc_site *site);
 
-/* Unlocks it and releases the internal lock, unless somebody has to be woken or told of a mistake:
- * false, and only that is done. */
+/* With the internal lock held: true: the mutex is free, and so is that lock. False: somebody has to
+ * be woken, or told of a mistake, and nothing is done. */
 static inline bool conc_mutex_give(struct conc_mutex *mutex, const struct conc_task *self)
 {
-    bool quick = mutex->owner == self && !conc_wait_queue_head(&mutex->waiters);
-    if (quick)
-        mutex->owner = NULL;
+    if (mutex->owner != self || conc_wait_queue_head(&mutex->waiters))
+        return false;
+    mutex->owner = NULL;
     conc_lock_release(&mutex->lock);
-    return quick;
+    return true;
 }
 
-/* For conc_cond_wait: unlocks it, if nobody has to be woken. */
+/* For conc_cond_wait, which does not wake anybody with a lock of its own held: true: it is
+ * unlocked. False: it is not, and conc_mutex_unlock has to. */
 bool conc_mutex_unlock_quick(struct conc_mutex *mutex);
 
 /* Inline always: a call costs as much as the rest. */
@@ -101,9 +104,10 @@ static inline __attribute__((always_inline)) void conc_mutex_unlock_at(
     struct conc_mutex *mutex, const struct conc_site *site)
 {
     const struct conc_task *self = conc_task_current_get();
-    if (!self || conc_is_watched() || !conc_lock_acquire_quick(&mutex->lock) ||
-        !conc_mutex_give(mutex, self))
+    if (!self || conc_is_watched() || !conc_lock_acquire_quick(&mutex->lock))
         conc_mutex_unlock_slow(mutex, site);
+    else if (!conc_mutex_give(mutex, self))
+        conc_mutex_unlock_held(mutex, site);
 }
 
 #endif

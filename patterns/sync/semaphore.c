@@ -53,7 +53,6 @@ static inline bool take(struct conc_semaphore *semaphore, int64_t n)
     return true;
 }
 
-/* Waits when `site` is given. */
 static __attribute__((noinline)) int acquire_slowly(struct conc_semaphore *semaphore, int64_t n,
     struct conc_context *ctx, const struct conc_site *site)
 {
@@ -88,6 +87,7 @@ static __attribute__((noinline)) int acquire_slowly(struct conc_semaphore *semap
     return conc_wait_error(claimed, ctx);
 }
 
+/* Waits when `site` is given. */
 int conc_semaphore_acquire_at(struct conc_semaphore *semaphore, int64_t n, struct conc_context *ctx,
     const struct conc_site *site)
 {

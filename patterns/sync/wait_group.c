@@ -118,8 +118,9 @@ static __attribute__((noinline)) void leave(
     conc_wait_list_unpark(unpark);
 }
 
-/* Most often the count falls and that is all, or the place is handed over: to one who will start
- * another task, for which those that are ready need not wait. */
+/* Most often the count falls and that is all, or the place is handed over, to one who will only
+ * start another task: those that are ready go first. (Who waits with a context goes next, by
+ * leave.) */
 static void task_ended(struct conc_task *task)
 {
     struct conc_wait_group *group = task->owner;
