@@ -35,6 +35,13 @@ double measured_go(const struct measured *m);
  * stderr. */
 bool rounds_run(struct measured *results, int rounds, int64_t ms, bool *go);
 
+/* Waits until nobody else takes part of the cores that we may use, for a third of a second at most
+ * (quiet.c). */
+void quiet_wait(void);
+
+/* Of the waits so far, the share that came to that. */
+double quiet_share(void);
+
 /* `load` is that of the machine before the first round. */
 void table_print(const struct measured *results, int rounds, bool go, double load);
 

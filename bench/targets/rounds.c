@@ -219,6 +219,7 @@ bool rounds_run(struct measured *results, int rounds, int64_t ms, bool *go)
             if (terminal)
                 fprintf(stderr, "\r\033[Kround %d of %d, %zu of %zu: %s, %s", round + 1, rounds,
                     i + 1, n, name_of(&rows[jobs[i].row]), engine_names[jobs[i].contender]);
+            quiet_wait();
             /* What has failed once is not tried again: it may hang each time. */
             if (!run_job(&jobs[i], ms, results)) {
                 good = false;
