@@ -89,12 +89,21 @@ static int enter(
         &group->tasks, group->limit < 0 ? INT64_MAX : group->limit, ctx, site);
 }
 
-/* Starts a task that has entered. */
-static int start(struct conc_errgroup *group, errgroup_fn *fn, void *arg, const char *name,
-    const struct conc_site *site)
+/* Without waiting where `waits` is false. */
+static inline int go(struct conc_errgroup *group, errgroup_fn *fn, void *arg,
+    struct conc_context *ctx, const char *name, const struct conc_site *site, bool waits)
 {
-    int rc = conc_wait_group_go_entered(
-        &group->tasks, run, (void (*)(void *))(void (*)(void))fn, arg, name, site);
+    if (!group || !fn)
+        return EINVAL;
+    struct conc_task_order order = {.body = run,
+        .fn = (void (*)(void *))(void (*)(void))fn,
+        .arg = arg,
+        .name = name,
+        .site = site};
+    int rc = enter(group, ctx, waits ? site : NULL);
+    if (rc != 0)
+        return rc;
+    rc = conc_wait_group_go_entered(&group->tasks, &order);
     if (rc != 0)
         fail(group, rc);
     return rc;
@@ -103,20 +112,14 @@ static int start(struct conc_errgroup *group, errgroup_fn *fn, void *arg, const 
 int conc_errgroup_go_at(struct conc_errgroup *group, int (*fn)(void *arg, struct conc_context *ctx),
     void *arg, struct conc_context *ctx, const char *name, const struct conc_site *site)
 {
-    if (!group || !fn)
-        return EINVAL;
-    int rc = enter(group, ctx, site);
-    return rc != 0 ? rc : start(group, fn, arg, name, site);
+    return go(group, fn, arg, ctx, name, site, true);
 }
 
 int conc_errgroup_try_go_at(struct conc_errgroup *group,
     int (*fn)(void *arg, struct conc_context *ctx), void *arg, const char *name,
     const struct conc_site *site)
 {
-    if (!group || !fn)
-        return EINVAL;
-    int rc = enter(group, NULL, NULL);
-    return rc != 0 ? rc : start(group, fn, arg, name, site);
+    return go(group, fn, arg, NULL, name, site, false);
 }
 
 /* What is left to do when all tasks have ended. */
@@ -189,7 +192,9 @@ static int collect_start(struct collection *all, struct conc_wait_group *tasks,
     /* Asked once inside: whoever has left the place may have cancelled before. */
     rc = conc_context_error(all->ctx);
     if (rc == 0)
-        return conc_wait_group_go_entered(tasks, NULL, collect_one, item, "collect", site);
+        return conc_wait_group_go_entered(
+            tasks, &(struct conc_task_order){
+                       .fn = collect_one, .arg = item, .name = "collect", .site = site});
     conc_wait_group_add(tasks, -1);
     return rc;
 }

@@ -139,42 +139,23 @@ static void task_ended(struct conc_task *task)
     }
 }
 
-int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), void *arg,
-    const char *name, const struct conc_site *site)
+int conc_wait_group_go_entered(struct conc_wait_group *group, struct conc_task_order *order)
 {
-    return conc_wait_group_go_body(group, NULL, fn, arg, name, site);
-}
-
-/* Starts a task that is counted already. */
-static inline int start(struct conc_wait_group *group, void (*body)(struct conc_task *),
-    void (*fn)(void *), void *arg, const char *name, const struct conc_site *site)
-{
-    int rc = conc_task_start_owned(&(struct conc_task_order){.body = body,
-        .fn = fn,
-        .arg = arg,
-        .name = name,
-        .site = site,
-        .on_end = task_ended,
-        .owner = group});
+    order->on_end = task_ended;
+    order->owner = group;
+    int rc = conc_task_start_owned(order);
     if (rc != 0)
         leave(group, NULL, false);
     return rc;
 }
 
-static __attribute__((noinline)) int go_slowly(struct conc_wait_group *group,
-    void (*body)(struct conc_task *), void (*fn)(void *), void *arg, const char *name,
-    const struct conc_site *site)
+int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), void *arg,
+    const char *name, const struct conc_site *site)
 {
-    join_all(add(group, 1, site));
-    return start(group, body, fn, arg, name, site);
-}
-
-int conc_wait_group_go_body(struct conc_wait_group *group, void (*body)(struct conc_task *),
-    void (*fn)(void *), void *arg, const char *name, const struct conc_site *site)
-{
+    struct conc_task_order order = {.fn = fn, .arg = arg, .name = name, .site = site};
     if (!add_quick(group, 1))
-        return go_slowly(group, body, fn, arg, name, site);
-    return start(group, body, fn, arg, name, site);
+        join_all(add(group, 1, site));
+    return conc_wait_group_go_entered(group, &order);
 }
 
 static const char for_room[] = "for room in wait group";
@@ -215,12 +196,6 @@ int conc_wait_group_enter_at(struct conc_wait_group *group, int64_t limit, struc
     group->count++;
     conc_lock_release(&group->lock);
     return 0;
-}
-
-int conc_wait_group_go_entered(struct conc_wait_group *group, void (*body)(struct conc_task *),
-    void (*fn)(void *), void *arg, const char *name, const struct conc_site *site)
-{
-    return start(group, body, fn, arg, name, site);
 }
 
 /* Waits when `site` is given. */
