@@ -70,7 +70,7 @@ static void run(struct conc_task *task)
     struct conc_wait_group *tasks = task->owner;
     struct conc_errgroup *group =
         (struct conc_errgroup *)((char *)tasks - offsetof(struct conc_errgroup, tasks));
-    errgroup_fn *fn = (errgroup_fn *)(void (*)(void))task->fn; /* what start was given */
+    errgroup_fn *fn = (errgroup_fn *)(void (*)(void))task->fn; /* what go was given */
     struct conc_cleanup cleanup;
     conc_cleanup_push_of(task, &cleanup, exited, group);
     int rc = fn(task->arg, &group->ctx);

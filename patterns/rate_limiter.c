@@ -49,8 +49,11 @@ int conc_rate_limiter_init(struct conc_rate_limiter *limiter, double rate, int64
 {
     if (!limiter || !legal(rate, burst))
         return EINVAL;
-    *limiter = (struct conc_rate_limiter){
-        .rate = rate, .burst = burst, .tokens = (double)burst, .base_ns = SINCE_EVER};
+    *limiter = (struct conc_rate_limiter){.rate = rate,
+        .burst = burst,
+        .tokens = (double)burst,
+        .base_ns = SINCE_EVER,
+        .fills_ns = NEVER};
     conc_lock_init(&limiter->lock);
     return 0;
 }
@@ -67,33 +70,49 @@ void conc_rate_limiter_destroy(struct conc_rate_limiter *limiter)
 
 /* ------------------------------------------------------------------ arithmetic, under the lock */
 
-/* What flows in from the base to now, in billionths of a token: the product of two whole numbers is
- * exact up to 2^53. */
-static inline double inflow_billionths(const struct conc_rate_limiter *limiter, int64_t now_ns)
+/* What flows in from the base to now. */
+static inline double inflow(const struct conc_rate_limiter *limiter, int64_t now_ns)
 {
     int64_t elapsed;
     if (now_ns <= limiter->base_ns)
         return 0;
     if (__builtin_sub_overflow(now_ns, limiter->base_ns, &elapsed))
         elapsed = INT64_MAX;
-    return (double)elapsed * limiter->rate;
+    /* The product of two whole numbers comes first: it is exact up to 2^53. */
+    return (double)elapsed * limiter->rate / SECOND;
 }
 
-static double inflow(const struct conc_rate_limiter *limiter, int64_t now_ns)
+/* How long the bucket takes to be full from the base on, when that has so many tokens; rather some
+ * nanoseconds more than one less. */
+static inline int64_t fills_ns(const struct conc_rate_limiter *limiter, double tokens)
 {
-    return inflow_billionths(limiter, now_ns) / SECOND;
+    double ns = ((double)limiter->burst - tokens) * (SECOND * (1 + 1e-9)) / limiter->rate + 1;
+    return ns < 9.2e18 ? (int64_t)ns : NEVER;
 }
 
-/* Brings the bucket to now: afterwards tokens(now) is within the burst. By a comparison without a
- * division, which rounds as one with it: a bucket that is full up to the last bit is full. */
+/* Whether it is full for certain, by a comparison of whole numbers. What is computed from the time
+ * waits for the clock, and that is most of what an allow costs; this was computed before. */
+static inline bool full_long_since(const struct conc_rate_limiter *limiter, int64_t now_ns)
+{
+    int64_t elapsed;
+    return !__builtin_sub_overflow(now_ns, limiter->base_ns, &elapsed) &&
+           elapsed > limiter->fills_ns;
+}
+
+/* Brings the bucket to now: afterwards tokens(now) is within the burst. */
 static inline void advance(struct conc_rate_limiter *limiter, int64_t now_ns)
 {
     double burst = (double)limiter->burst;
-    double in = infinite(limiter->rate) ? 0 : inflow_billionths(limiter, now_ns);
-    if (infinite(limiter->rate) || limiter->tokens * SECOND + in >= burst * SECOND)
+    if (full_long_since(limiter, now_ns)) {
         limiter->tokens = burst;
-    else if (in >= FOLD_AT * SECOND)
-        limiter->tokens += in / SECOND;
+        limiter->base_ns = now_ns;
+        return;
+    }
+    double in = infinite(limiter->rate) ? burst : inflow(limiter, now_ns);
+    if (infinite(limiter->rate) || limiter->tokens + in >= burst)
+        limiter->tokens = burst;
+    else if (in >= FOLD_AT)
+        limiter->tokens += in;
     else
         return;
     if (now_ns > limiter->base_ns)
@@ -131,6 +150,7 @@ static int take(struct conc_rate_limiter *limiter, int64_t n, int64_t now_ns, in
     advance(limiter, now_ns);
     double before = limiter->tokens;
     limiter->tokens -= (double)n;
+    limiter->fills_ns = NEVER;
     if (limiter->tokens < 0) {
         int64_t act_ns = time_of_debt(limiter, limiter->tokens);
         if (act_ns == NEVER || (act_ns > now_ns && act_ns > latest_ns)) {
@@ -172,6 +192,7 @@ static inline int take_now(struct conc_rate_limiter *limiter, int64_t n, int64_t
             return EAGAIN;
     }
     limiter->tokens = left;
+    limiter->fills_ns = fills_ns(limiter, left);
     limiter->reserved += n;
     return 0;
 }
@@ -305,6 +326,7 @@ static int set(
         return EINVAL;
     conc_lock_acquire(&limiter->lock);
     advance(limiter, now_ns);
+    limiter->fills_ns = NEVER;
     if (rate && *rate != limiter->rate) {
         /* The old rate holds up to now: the base has to be there. */
         limiter->tokens += infinite(limiter->rate) ? 0 : inflow(limiter, now_ns);

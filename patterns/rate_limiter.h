@@ -45,6 +45,7 @@ struct conc_rate_limiter {
     int64_t burst;
     double tokens;    /* in the bucket at base_ns; negative: promised to reservations */
     int64_t base_ns;  /* moved as seldom as can be, so that rounding does not add up */
+    int64_t fills_ns; /* longer after the base than this it is full for certain */
     int64_t reserved; /* tokens promised to reservations, in the order of their times */
     struct conc_wait_queue waiters; /* those to whom no time can be given */
 };

@@ -13,6 +13,7 @@
 
 static void begin(struct conc_rate_limiter *limiter, double rate, int64_t burst)
 {
+    conc_task_self(); /* a task already: the short ways are open to it */
     unit_ok(conc_rate_limiter_init(limiter, rate, burst));
 }
 
@@ -184,12 +185,9 @@ START_TEST(no_span_passes_more)
 }
 END_TEST
 
-/* Time that goes back (two tasks that read the clock, and take the lock in the other order) makes
- * no tokens, and going forward again does not make the same ones twice. */
 /* A bucket that says it is full grants all of it, although 1 / interval has been rounded. */
 START_TEST(full_is_full)
 {
-    conc_task_self(); /* from here on the short way is open */
     for (int64_t interval_ns = 1; interval_ns < 2000; interval_ns++) {
         struct conc_rate_limiter limiter;
         begin(&limiter, conc_rate_every(interval_ns), 5);
@@ -198,18 +196,32 @@ START_TEST(full_is_full)
         unit_ok(conc_rate_limiter_try_wait_at_time(&limiter, 5, interval_ns));
         conc_rate_limiter_destroy(&limiter);
     }
+    struct conc_rate_limiter limiter;
+    const int64_t burst = 8642234;
+    begin(&limiter, 0.97533283406986337, burst);
+    unit_ok(conc_rate_limiter_try_wait_at_time(&limiter, 769, 0));
+    ck_assert(conc_rate_limiter_tokens_at_time(&limiter, 788448797310) == (double)burst);
+    unit_ok(conc_rate_limiter_try_wait_at_time(&limiter, burst, 788448797310));
+    conc_rate_limiter_destroy(&limiter);
 }
 END_TEST
 
-/* What is refused because it can never be leaves no trace. */
+/* Nor is there more than the burst where a double has no room for one more token; and what is
+ * refused because it can never be leaves no trace. */
 START_TEST(more_than_the_burst)
 {
-    conc_task_self();
     struct conc_rate_limiter limiter;
     const int64_t burst = INT64_C(1) << 53; /* a double cannot tell it from one more */
     begin(&limiter, 0, burst);
     unit_rc(conc_rate_limiter_try_wait_at_time(&limiter, burst + 1, 0), EMSGSIZE);
     unit_ok(conc_rate_limiter_try_wait_at_time(&limiter, burst, 0));
+    conc_rate_limiter_destroy(&limiter);
+
+    begin(&limiter, 0, burst - 7);
+    for (int i = 0; i < 3; i++)
+        unit_ok(conc_rate_limiter_try_wait_at_time(&limiter, 1, 0));
+    unit_rc(conc_rate_limiter_try_wait_at_time(&limiter, burst - 7, 0), EAGAIN);
+    unit_ok(conc_rate_limiter_try_wait_at_time(&limiter, burst - 10, 0));
     conc_rate_limiter_destroy(&limiter);
 
     begin(&limiter, 1e9, 2);
@@ -220,6 +232,8 @@ START_TEST(more_than_the_burst)
 }
 END_TEST
 
+/* Time that goes back (two tasks that read the clock, and take the lock in the other order) makes
+ * no tokens, and going forward again does not make the same ones twice. */
 START_TEST(time_going_back)
 {
     struct conc_rate_limiter limiter;

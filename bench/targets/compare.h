@@ -35,8 +35,8 @@ double measured_go(const struct measured *m);
  * stderr. */
 bool rounds_run(struct measured *results, int rounds, int64_t ms, bool *go);
 
-/* Waits until nobody else takes part of the cores that we may use, for a third of a second at most
- * (quiet.c). */
+/* Waits until no other guest of the host is seen to slow the cores that we may use, about a third
+ * of a second at most (quiet.c). */
 void quiet_wait(void);
 
 /* Of the waits so far, the share that came to that. */

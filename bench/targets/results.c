@@ -208,8 +208,8 @@ void table_print(const struct measured *results, int rounds, bool go, double loa
         printf("The load was %.1f before it began: figures of two threads are not to be trusted.\n",
             load);
     if (quiet_share() < 0.9)
-        printf("On a shared machine: %.0f %% of the runs began with nobody else on the cores.\n",
-            100 * quiet_share());
+        printf("Other guests of the host slowed the cores when %.0f %% of the runs began.\n",
+            100 * (1 - quiet_share()));
     printf("\n");
     printf("%-22s %-7s %8s %4s %8s %8s %8s %8s %7s  %s\n", "row", "engine", "time", "+-", "pthread",
         "Go", "Go/ours ", "target", "x limit", "verdict");

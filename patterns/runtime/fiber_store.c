@@ -19,16 +19,16 @@
 /* For eight million tasks: what is not used of the table costs no memory. */
 enum { MAX_SLABS = 1 << 17 };
 
-/* Slabs are mapped by as many as there are, but by no more than that. By many, for to map waits for
- * the kernel's lock of the address space, which a worker that prepares stacks holds nearly always.
- */
+/* As many slabs are mapped at once as there are already, up to this: each mapping waits for the
+ * kernel's lock of the address space, which a worker that prepares stacks holds nearly always. */
 enum { MAX_MAPPED = 64 };
 
 static struct {
     struct conc_lock lock; /* guards the rest */
     struct fiber *fibers;  /* that are free */
     struct stack *stacks;  /* the same */
-    size_t cut;            /* slabs whose stacks have been made */
+    size_t cut;            /* slabs whose stacks have been made, or are being made */
+    size_t cutting;        /* of them, those that are being made */
     char *mapped;          /* slabs to come, */
     size_t mapped_len;     /* so many */
     atomic_size_t n;       /* slabs; what the table says of them is read without the lock */
@@ -163,13 +163,15 @@ struct stack *conc_fiber_new_stack(void)
     while (!store.stacks) {
         /* There are as many stacks as fibers, but the workers may have some at hand. */
         if (store.cut == atomic_load(&store.n)) {
-            if (!add_slab() && !store.stacks && store.cut == atomic_load(&store.n)) {
+            if (!add_slab() && !store.stacks && store.cutting == 0 &&
+                store.cut == atomic_load(&store.n)) {
                 fputs("conc: no memory for the stack of a task\n", stderr);
                 abort();
             }
             continue;
         }
         char *slab = store.slabs[store.cut++].stacks;
+        store.cutting++;
         conc_lock_release(&store.lock);
         struct stack *list = cut_slab(slab);
         struct stack *last = list;
@@ -178,6 +180,7 @@ struct stack *conc_fiber_new_stack(void)
         conc_lock_acquire_runtime(&store.lock);
         last->next = store.stacks;
         store.stacks = list;
+        store.cutting--;
     }
     __tsan_acquire(&store.stacks);
     struct stack *stack = store.stacks;

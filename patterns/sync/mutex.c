@@ -144,7 +144,8 @@ bool conc_mutex_unlock_quick(struct conc_mutex *mutex)
     return false;
 }
 
-/* Between the two steps others may come, which is one choice more for sim. */
+/* In the same two steps as where nobody looks on, so that sim tries those, too; and as others may
+ * come between them, that is one choice more for it. */
 void conc_mutex_unlock_slow(struct conc_mutex *mutex, const struct conc_site *site)
 {
     if (conc_mutex_unlock_quick(mutex))

@@ -60,8 +60,8 @@ int conc_mutex_try_lock_at(struct conc_mutex *mutex, const struct conc_site *sit
 #define conc_mutex_unlock(mutex) conc_mutex_unlock_at((mutex), CONC_HERE)
 static inline void conc_mutex_unlock_at(struct conc_mutex *mutex, const struct conc_site *site);
 
-/* For the two functions below. What there is to do under the internal lock when somebody waits or
- * is wrong: called with it held, they release it. */
+/* For the two functions below. The rest of them when somebody waits or is wrong: called with the
+ * internal lock held, which they release. */
 int conc_mutex_lock_held(
     struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site);
 void conc_mutex_unlock_held(struct conc_mutex *mutex, const struct conc_site *site);
@@ -71,8 +71,8 @@ int conc_mutex_lock_slow(
     struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site);
 void conc_mutex_unlock_slow(struct conc_mutex *mutex, const struct conc_site *site);
 
-/* With the internal lock held: true: the mutex is free, and so is that lock. False: somebody has to
- * be woken, or told of a mistake, and nothing is done. */
+/* Called with the internal lock held. True: the mutex is free, and so is that lock. False: somebody
+ * has to be woken, or told of a mistake, and nothing is done. */
 static inline bool conc_mutex_give(struct conc_mutex *mutex, const struct conc_task *self)
 {
     if (mutex->owner != self || conc_wait_queue_head(&mutex->waiters))
@@ -82,7 +82,7 @@ static inline bool conc_mutex_give(struct conc_mutex *mutex, const struct conc_t
     return true;
 }
 
-/* For conc_cond_wait, which does not wake anybody with a lock of its own held: true: it is
+/* For conc_cond_wait, which does not wake anybody with a lock of its own held. True: it is
  * unlocked. False: it is not, and conc_mutex_unlock has to. */
 bool conc_mutex_unlock_quick(struct conc_mutex *mutex);
 

@@ -119,14 +119,14 @@ static __attribute__((noinline)) void leave(
 }
 
 /* Most often the count falls and that is all, or the place is handed over, to one who will only
- * start another task: those that are ready go first. (Who waits with a context goes next, by
- * leave.) */
+ * start another task: those that are ready go first. (By leave, with a context or where the lock
+ * was not to be had at once, it goes next.) */
 static void task_ended(struct conc_task *task)
 {
     struct conc_wait_group *group = task->owner;
     bool releases = task->engine->releases;
     bool held = conc_lock_acquire_quick(&group->lock);
-    struct conc_wait_node *next = conc_wait_queue_head(&group->room);
+    struct conc_wait_node *next = held ? conc_wait_queue_head(&group->room) : NULL;
     if (held && releases && next && !next->waiter) {
         conc_wait_queue_take_sole(&group->room, next);
         conc_lock_release(&group->lock);
