@@ -133,88 +133,58 @@ static int64_t time_of_debt(const struct conc_rate_limiter *limiter, double toke
     return conc_time_add(limiter->base_ns, whole);
 }
 
-/* Takes n tokens that are there by latest_ns at the latest: 0 and the reservation; EMSGSIZE: never
- * with this burst; EBUSY: never with this rate; EAGAIN: not by latest_ns. */
-static int take(struct conc_rate_limiter *limiter, int64_t n, int64_t now_ns, int64_t latest_ns,
-    struct conc_reservation *reservation)
+/* Takes n tokens that are there by latest_ns at the latest: 0 and the reservation, if one is
+ * wanted; EMSGSIZE: never with this burst; EBUSY: never with this rate; EAGAIN: not by latest_ns.
+ * Inline, so that who wants none does not pay for it. */
+static inline int take(struct conc_rate_limiter *limiter, int64_t n, int64_t now_ns,
+    int64_t latest_ns, struct conc_reservation *reservation)
 {
     struct conc_reservation made = {
         .limiter = limiter, .n = n, .act_ns = now_ns, .order = limiter->reserved};
     if (infinite(limiter->rate) || n == 0) {
         made.limiter = NULL; /* nothing is taken, so nothing can go back */
-        *reservation = made;
-        return 0;
-    }
-    if (n > limiter->burst)
-        return EMSGSIZE;
-    advance(limiter, now_ns);
-    double before = limiter->tokens;
-    limiter->tokens -= (double)n;
-    limiter->fills_ns = NEVER;
-    if (limiter->tokens < 0) {
-        int64_t act_ns = time_of_debt(limiter, limiter->tokens);
-        if (act_ns == NEVER || (act_ns > now_ns && act_ns > latest_ns)) {
-            limiter->tokens = before;
-            return act_ns == NEVER ? EBUSY : EAGAIN;
-        }
+    } else {
+        if (n > limiter->burst)
+            return EMSGSIZE;
+        advance(limiter, now_ns);
+        double left = limiter->tokens - (double)n;
+        int64_t act_ns = left < 0 ? time_of_debt(limiter, left) : now_ns;
+        if (act_ns == NEVER && left < 0)
+            return EBUSY;
+        if (act_ns > now_ns && act_ns > latest_ns)
+            return EAGAIN;
         if (act_ns > now_ns)
             made.act_ns = act_ns;
+        limiter->tokens = left;
+        limiter->fills_ns = fills_ns(limiter, left);
+        limiter->reserved += n;
+        made.order = limiter->reserved;
     }
-    limiter->reserved += n;
-    made.order = limiter->reserved;
-    *reservation = made;
+    if (reservation)
+        *reservation = made;
     return 0;
 }
 
 /* ------------------------------------------------------------------ asking and taking */
 
-/* Takes n tokens by latest_ns, or of now for latest_ns INT64_MIN. */
-static int take_by(struct conc_rate_limiter *limiter, int64_t n, int64_t now_ns, int64_t latest_ns,
-    struct conc_reservation *reservation)
-{
-    if (!limiter || n < 0 || !reservation)
-        return EINVAL;
-    conc_lock_acquire(&limiter->lock);
-    int rc = take(limiter, n, now_ns, latest_ns, reservation);
-    conc_lock_release(&limiter->lock);
-    return rc;
-}
-
-/* What take does for who will not wait, has no use for the reservation, and asks for something that
- * the limiter may have: 0, or EAGAIN. Under the lock. */
-static inline int take_now(struct conc_rate_limiter *limiter, int64_t n, int64_t now_ns)
-{
-    advance(limiter, now_ns);
-    double left = limiter->tokens - (double)n;
-    if (left < 0) {
-        int64_t act_ns = time_of_debt(limiter, left);
-        if (act_ns == NEVER || act_ns > now_ns)
-            return EAGAIN;
-    }
-    limiter->tokens = left;
-    limiter->fills_ns = fills_ns(limiter, left);
-    limiter->reserved += n;
-    return 0;
-}
-
 static __attribute__((noinline)) int try_wait_slowly(
     struct conc_rate_limiter *limiter, int64_t n, int64_t now_ns)
 {
-    struct conc_reservation ours;
-    int rc = take_by(limiter, n, now_ns, INT64_MIN, &ours);
+    if (!limiter || n < 0)
+        return EINVAL;
+    conc_lock_acquire(&limiter->lock);
+    int rc = take(limiter, n, now_ns, INT64_MIN, NULL);
+    conc_lock_release(&limiter->lock);
     return rc == EBUSY ? EAGAIN : rc; /* wait would wait */
 }
 
 int conc_rate_limiter_try_wait_at_time(struct conc_rate_limiter *limiter, int64_t n, int64_t now_ns)
 {
-    if (limiter && n > 0 && conc_lock_acquire_quick(&limiter->lock)) {
-        bool simple = n <= limiter->burst && !infinite(limiter->rate);
-        int rc = simple ? take_now(limiter, n, now_ns) : 0;
-        conc_lock_release(&limiter->lock);
-        if (simple)
-            return rc;
-    }
-    return try_wait_slowly(limiter, n, now_ns);
+    if (!limiter || n < 0 || !conc_lock_acquire_quick(&limiter->lock))
+        return try_wait_slowly(limiter, n, now_ns);
+    int rc = take(limiter, n, now_ns, INT64_MIN, NULL);
+    conc_lock_release(&limiter->lock);
+    return rc == EBUSY ? EAGAIN : rc;
 }
 
 int conc_rate_limiter_try_wait(struct conc_rate_limiter *limiter, int64_t n)
@@ -235,7 +205,12 @@ bool conc_rate_limiter_allow(struct conc_rate_limiter *limiter, int64_t n)
 int conc_rate_limiter_reserve_at_time(struct conc_rate_limiter *limiter, int64_t n,
     struct conc_reservation *reservation, int64_t now_ns)
 {
-    return take_by(limiter, n, now_ns, INT64_MAX, reservation);
+    if (!limiter || n < 0 || !reservation)
+        return EINVAL;
+    conc_lock_acquire(&limiter->lock);
+    int rc = take(limiter, n, now_ns, INT64_MAX, reservation);
+    conc_lock_release(&limiter->lock);
+    return rc;
 }
 
 int conc_rate_limiter_reserve(

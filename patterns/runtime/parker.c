@@ -93,8 +93,8 @@ int conc_parker_put(struct conc_parker *p)
 /*
  * At first a microsecond, as one looks for a lock: nothing for who works on another core in turn
  * with us. Then for some more by the clock, if looking has paid of late; after each time that it
- * did not, it is left out twice as often. Not as long as waking us would take: who looks has a
- * core, and the kernel leaves two that compute on the other.
+ * did not, it is left out twice as often. Not as long as waking us would take: who looks keeps a
+ * core busy, and the kernel sees no reason to bring there one of two that compute on another.
  *
  * Looking for long gives the core to whoever else could run on it, and what that one takes does not
  * count: where there are more threads than cores, they so work in turns without waking each other.
