@@ -8,6 +8,7 @@
 #include <dirent.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 
 #include "runtime/engine.h"
 #include "runtime/errno.h"
@@ -453,8 +454,6 @@ START_TEST(no_notice_without_reason)
 }
 END_TEST
 
-/* ---------------------------------------------------------------- settings */
-
 static void set_flag(void *arg)
 {
     atomic_store((atomic_bool *)arg, true);
@@ -467,6 +466,62 @@ static void *use_conc(void *arg)
         conc_task_join(task);
     return NULL;
 }
+
+static void on_one_core(void)
+{
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)sched_getcpu(), &one);
+    if (sched_setaffinity(0, sizeof one, &one) != 0)
+        abort();
+    unsetenv("CONC_WORKERS");
+}
+
+static void main_polls(void)
+{
+    on_one_core();
+    struct conc_wait_group group = CONC_WAIT_GROUP_INIT;
+    atomic_bool flags[4] = {false};
+    for (int i = 0; i < 4; i++)
+        unit_ok(conc_wait_group_go(&group, set_flag, &flags[i]));
+    while (conc_wait_group_count(&group) > 0)
+        continue;
+    conc_wait_group_destroy(&group);
+}
+
+static void main_blocks(void)
+{
+    on_one_core();
+    conc_task_self();
+    atomic_bool flag = false;
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, use_conc, &flag) != 0 || pthread_join(thread, NULL) != 0)
+        abort();
+    ck_assert(flag);
+}
+
+static void task_loops(void)
+{
+    on_one_core();
+    ck_assert(sleep_while_one_loops(false, CONC_S(10)));
+}
+
+/* Where there is one worker for one core, those that it holds up get another. */
+START_TEST(stuck_worker_is_relieved)
+{
+    void (*cases[])(void) = {main_polls, main_blocks, task_loops};
+    setenv("CONC_ENGINE", "fibers", 1);
+    setenv("CONC_STUCK_MS", "50", 1);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct unit_child result;
+        child(&result, cases[i]);
+        ck_assert_int_eq(result.exit_code, 0);
+        ck_assert_msg(lines_in(result.err) == 1, "not one line: %s", result.err);
+    }
+}
+END_TEST
+
+/* ---------------------------------------------------------------- settings */
 
 static void start_and_join(void)
 {
@@ -748,7 +803,7 @@ int main(void)
         main_receives_while_a_task_computes, main_ends_on_another_thread,
         main_leaves_by_pthread_exit, task_leaves_by_pthread_exit, main_forks_on_another_thread,
         errno_goes_along, a_timer_after_a_rest, checkpoint_lets_others_run, checkpoint_on_threads,
-        stuck_task_is_named_once, no_notice_without_reason, bad_settings, overflow_is_named,
-        other_faults_are_left_alone, a_hundred_thousand, blocking_carries_errno,
+        stuck_task_is_named_once, no_notice_without_reason, stuck_worker_is_relieved, bad_settings,
+        overflow_is_named, other_faults_are_left_alone, a_hundred_thousand, blocking_carries_errno,
         blocking_threads_come_and_go, without_main);
 }

@@ -119,6 +119,7 @@ struct fibers {
     struct worker *workers[MAX_WORKERS]; /* main's, if it comes last, is one more than wanted */
     atomic_int started;                  /* workers that exist */
     atomic_int wanted;                   /* fewer where threads cannot be had */
+    bool may_add;                        /* fixed: nobody has said how many workers */
     atomic_int sleepers;
     atomic_bool watched;               /* some idle worker watches */
     _Atomic(struct worker *) survivor; /* the engine stops: only this one goes on; else NULL */
@@ -163,6 +164,9 @@ void conc_fiber_enter_slowly(struct worker *w);
 
 /* Wakes one idle worker, or starts one more where there are fewer than wanted. */
 void conc_fiber_wake_any(void);
+
+/* Starts one worker more than were wanted, if it is left to the engine how many there are. */
+void conc_fiber_add_worker(void);
 
 /* Wakes one worker if it sleeps. */
 bool conc_fiber_wake(struct worker *w);

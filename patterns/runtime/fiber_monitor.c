@@ -7,7 +7,8 @@
  *
  *   - is helped, if workers sleep: one is woken, to steal what waits or to see to the timers;
  *   - is asked to let others run, which the task does at its next conc_checkpoint;
- *   - is named on stderr, after CONC_STUCK_MS in which neither has helped.
+ *   - is named on stderr, after CONC_STUCK_MS in which neither has helped. If no worker sleeps, and
+ *     CONC_WORKERS does not say how many there are to be, one more is started for those that wait.
  *
  * When all workers have slept for a while, so does the monitor, until a worker has work again: an
  * idle program uses no processor.
@@ -133,8 +134,13 @@ static bool look(void)
         atomic_store_explicit(&w->asked, true, memory_order_relaxed);
         asked = true;
         int64_t held_up_ns = now - monitor.first_since_ns[i];
-        if (conc_fibers.stuck_ns > 0 && held_up_ns >= conc_fibers.stuck_ns)
-            give_notice(i, fiber, now - monitor.since_ns[i], waiting.n);
+        if (conc_fibers.stuck_ns == 0 || held_up_ns < conc_fibers.stuck_ns)
+            continue;
+        give_notice(i, fiber, now - monitor.since_ns[i], waiting.n);
+        if (atomic_load(&conc_fibers.sleepers) == 0) {
+            conc_fiber_add_worker();
+            monitor.first_since_ns[i] = now; /* it has as long to help */
+        }
     }
     __atomic_store_n(&conc_checkpoint_asked, asked, __ATOMIC_RELAXED);
     return awake;

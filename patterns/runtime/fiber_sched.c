@@ -512,10 +512,20 @@ static void start_worker(void)
     atomic_store(&starting, false);
 }
 
+void conc_fiber_add_worker(void)
+{
+    int n = atomic_load(&conc_fibers.started);
+    if (!conc_fibers.may_add || n >= MAX_WORKERS - 1)
+        return;
+    atomic_store(&conc_fibers.wanted, n + 1);
+    start_worker();
+}
+
 void conc_fiber_init_workers(void)
 {
     cpu_set_t set;
     long n = conc_setting("CONC_WORKERS", 1, MAX_WORKERS - 1, 0);
+    conc_fibers.may_add = n == 0;
     if (n == 0)
         n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
     conc_fibers.stuck_ns = CONC_MS(conc_setting("CONC_STUCK_MS", 0, 1000 * 1000 * 1000, 1000));

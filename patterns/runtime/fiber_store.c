@@ -96,8 +96,7 @@ static bool add_slab(void)
 
 struct fiber *conc_fiber_new(struct worker *w)
 {
-    if (w)
-        conc_fiber_monitor_begin();
+    conc_fiber_monitor_begin();
     conc_lock_acquire_runtime(&store.lock);
     while (!store.fibers)
         if (!add_slab())
