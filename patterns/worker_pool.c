@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -8,13 +7,13 @@
 #include "runtime/engine.h"
 #include "runtime/memory.h"
 #include "sync/chan.h"
-#include "sync/cond.h"
 #include "sync/context.h"
-#include "sync/select.h"
+#include "sync/mutex.h"
 #include "sync/wait_group.h"
+#include "sync/waiter.h"
 #include "worker_pool.h"
 
-/* What goes through the channel of tasks, by value: a submit allocates nothing. */
+/* A task of the pool, kept by value: a submit allocates nothing. */
 struct task {
     conc_worker_pool_fn *fn;
     void *arg;
@@ -22,26 +21,25 @@ struct task {
     uint64_t index;
 };
 
-/* Each worker counts its own tasks under a lock of its own, which nobody else takes but who asks
- * for the counters: once a task, for the end of the last and the begin of the next are one step.
- * (Rejected: one lock or a few atomics for all. They would be one more cache line to fight over,
- * three times per task, and atomics read one by one do not add up.) */
 struct worker {
     struct conc_worker_pool *pool; /* fixed */
-    struct task task;              /* owner's only, as the next three: the task that runs */
+    struct task task;              /* the worker's own, as all below: the task that runs */
     bool limited;                  /* `limit` is its context */
     struct conc_context limit;
     unsigned picks;           /* of tasks, for the turn of the lower levels */
     unsigned ended;           /* 1: the last task has ended, and is not in the counters yet */
-    unsigned ended_badly;     /* 1: it failed */
-    struct conc_lock lock;    /* guards what follows */
-    struct conc_task *runner; /* who the worker is at the moment */
-    uint64_t begun;
-    uint64_t completed;
-    uint64_t cancelled;
-    uint64_t failed;
-    uint64_t exited;
-    char apart[64]; /* from the next worker's cache line */
+    bool gives_way;           /* few tasks were left when it took the last */
+    struct conc_task *runner; /* under the pool's lock: who the worker is at the moment */
+    char apart[64];           /* from the next worker's cache line */
+};
+
+/* The tasks of one priority that wait: the oldest in a ring, what finds no room there with who
+ * submits it. */
+struct level {
+    struct task *ring; /* fixed: as many slots as the pool has capacity */
+    size_t head;       /* the slot of the oldest */
+    size_t len;
+    struct conc_wait_queue submitters; /* data: the task */
 };
 
 /* The slots of indexed results, under the pool's lock: chunk k has FIRST << k of them. So room for
@@ -55,11 +53,37 @@ struct slot {
     int state;
 };
 
+/*
+ * A monitor: one lock guards all that moves, and a worker takes it once a task, for the end of the
+ * last and the begin of the next are one step. (Rejected: a channel of tasks. It has a lock of its
+ * own, so that a task costs twice as many sections, and with priorities it takes a select among
+ * several. Rejected: atomic counters. Read one by one they do not add up.)
+ *
+ * Invariants, whenever the lock is free: while a task waits no worker rests; while a level has room
+ * or a worker rests, nobody waits to submit to it; in a closed pool nobody rests or waits to
+ * submit.
+ */
 struct conc_worker_pool {
-    struct conc_chan *tasks[CONC_POOL_MAX_LEVELS]; /* fixed, as all down to ctx */
-    int levels;
+    struct conc_lock lock; /* guards all down to the levels */
+    bool closed;
+    uint64_t next_index;
+    uint64_t submitted;
+    uint64_t begun;
+    uint64_t completed;
+    uint64_t cancelled;
+    uint64_t failed;
+    uint64_t exited;
+    struct slot *chunks[CHUNKS];     /* written once */
+    struct conc_wait_queue resting;  /* workers without a task; data: where to put one */
+    struct conc_wait_queue watchers; /* who waits for the pool to be idle */
+    struct level levels[CONC_POOL_MAX_LEVELS];
+
+    int n_levels; /* fixed, as all down to n_workers */
+    size_t capacity;
+    int patience_ns;
     int64_t timeout_ns;
     bool indexed;
+    bool keeps;                /* results */
     struct conc_chan *results; /* NULL, but for a stream */
     struct conc_chan *places; /* one element per result of a stream that is to come or to be read */
     size_t n_workers;
@@ -67,19 +91,11 @@ struct conc_worker_pool {
     struct conc_context ctx;       /* of the tasks */
     struct conc_wait_group living; /* the workers */
 
-    struct conc_lock lock; /* guards the next four and the slots; before the workers' locks */
-    bool closed;
-    uint64_t submitted;
-    uint64_t next_index;
-    struct slot *chunks[CHUNKS]; /* written once */
-
-    struct conc_mutex mutex; /* for what is rare: guards the next four */
+    struct conc_mutex mutex; /* for what is rare and allocates: guards what follows */
     struct conc_worker_pool_result *errors;
     size_t n_errors;
     size_t errors_kept; /* fewer than n_errors: memory ran out */
     size_t errors_room;
-    struct conc_cond idle; /* no task waits or runs */
-    atomic_int watchers;   /* who waits for that */
 
     struct worker workers[];
 };
@@ -89,51 +105,35 @@ struct conc_worker_pool {
 
 struct conc_worker_pool_stats conc_worker_pool_stats(struct conc_worker_pool *pool)
 {
-    struct conc_worker_pool_stats all = {0};
-    uint64_t begun = 0;
     if (!pool)
-        return all;
+        return (struct conc_worker_pool_stats){0};
     conc_lock_acquire(&pool->lock);
-    for (size_t i = 0; i < pool->n_workers; i++)
-        conc_lock_acquire(&pool->workers[i].lock);
-    /* With every lock held nothing moves: this is one moment. */
-    all.submitted = pool->submitted;
-    for (size_t i = 0; i < pool->n_workers; i++) {
-        const struct worker *worker = &pool->workers[i];
-        begun += worker->begun;
-        all.completed += worker->completed;
-        all.cancelled += worker->cancelled;
-        all.failed += worker->failed;
-        all.exited += worker->exited;
-    }
-    all.waiting = all.submitted - all.cancelled - begun;
-    all.running = begun - all.completed;
-    for (size_t i = pool->n_workers; i-- > 0;)
-        conc_lock_release(&pool->workers[i].lock);
+    struct conc_worker_pool_stats all = {
+        .submitted = pool->submitted,
+        .completed = pool->completed,
+        .cancelled = pool->cancelled,
+        .waiting = pool->submitted - pool->begun - pool->cancelled,
+        .running = pool->begun - pool->completed,
+        .failed = pool->failed,
+        .exited = pool->exited,
+    };
     conc_lock_release(&pool->lock);
     return all;
 }
 
-static bool is_idle(struct conc_worker_pool *pool)
+/* Under the lock, as the next. */
+static bool is_idle(const struct conc_worker_pool *pool)
 {
-    struct conc_worker_pool_stats now = conc_worker_pool_stats(pool);
-    return now.waiting + now.running == 0;
+    return pool->submitted == pool->completed + pool->cancelled;
 }
 
-/*
- * Called after the last step that may make the pool idle, by whoever took it: a worker that finds
- * no further task, a submit that gives up. One of us and a watcher sees the other: the watcher
- * counts itself, then takes all locks to look at the counters, so a step it did not see took its
- * lock later, and sees the watcher.
- */
-static void tell_watchers(struct conc_worker_pool *pool)
+/* Claims those who wait for an idle pool, if it is one: to be unparked after the lock. For whoever
+ * took a step that may have made it idle: a worker that finds no task, a submit that gives up. */
+static struct conc_wait_node *claim_watchers(struct conc_worker_pool *pool)
 {
-    if (atomic_load_explicit(&pool->watchers, memory_order_relaxed) == 0)
-        return;
-    conc_mutex_lock(&pool->mutex, NULL);
-    if (is_idle(pool))
-        conc_cond_broadcast(&pool->idle);
-    conc_mutex_unlock(&pool->mutex);
+    if (!conc_wait_queue_head(&pool->watchers) || !is_idle(pool))
+        return NULL;
+    return conc_wait_queue_claim_all(&pool->watchers);
 }
 
 /* Waits when `site` is given. */
@@ -142,15 +142,16 @@ int conc_worker_pool_wait_at(
 {
     if (!pool)
         return EINVAL;
-    int rc = 0;
-    conc_mutex_lock(&pool->mutex, NULL);
-    atomic_fetch_add(&pool->watchers, 1);
-    while (!is_idle(pool) && rc == 0)
-        rc = site ? conc_cond_wait_at(&pool->idle, &pool->mutex, ctx, site) : EAGAIN;
-    if (rc != 0 && is_idle(pool))
+    conc_lock_acquire(&pool->lock);
+    int rc = is_idle(pool) ? 0 : EAGAIN;
+    if (rc == 0 || !site) {
+        conc_lock_release(&pool->lock);
+        return rc;
+    }
+    rc = conc_wait_in(
+        &pool->watchers, NULL, &pool->lock, ctx, "for the end of all tasks of worker pool", site);
+    if (rc != 0 && conc_worker_pool_try_wait(pool) == 0)
         rc = 0;
-    atomic_fetch_sub(&pool->watchers, 1);
-    conc_mutex_unlock(&pool->mutex);
     return rc;
 }
 
@@ -258,94 +259,190 @@ int conc_worker_pool_errors(
     return rc;
 }
 
+/* --- levels -------------------------------------------------------------------------------------
+ *
+ * All under the lock. Who is claimed is to be unparked after it.
+ */
+
+static bool has_task(const struct conc_worker_pool *pool)
+{
+    for (int i = 0; i < pool->n_levels; i++)
+        if (pool->levels[i].len > 0 || conc_wait_queue_head(&pool->levels[i].submitters))
+            return true;
+    return false;
+}
+
+static bool has_room(const struct conc_worker_pool *pool, const struct level *level)
+{
+    return level->len < pool->capacity || conc_wait_queue_head(&pool->resting);
+}
+
+static void push(const struct conc_worker_pool *pool, struct level *level, const struct task *task)
+{
+    size_t tail = level->head + level->len++;
+    level->ring[tail < pool->capacity ? tail : tail - pool->capacity] = *task;
+}
+
+/* Takes the oldest of those in the ring. */
+static inline void pop(const struct conc_worker_pool *pool, struct level *level, struct task *task)
+{
+    *task = level->ring[level->head];
+    level->head = level->head + 1 < pool->capacity ? level->head + 1 : 0;
+    level->len--;
+}
+
+/* Takes the oldest task; who waits for its room moves in. False: there is none. */
+static bool take_from(const struct conc_worker_pool *pool, struct level *level, struct task *task,
+    struct conc_wait_node **submitter)
+{
+    bool kept = level->len > 0;
+    if (kept)
+        pop(pool, level, task);
+    *submitter = conc_wait_queue_claim(&level->submitters);
+    if (*submitter && kept)
+        push(pool, level, (*submitter)->data);
+    else if (*submitter)
+        *task = *(const struct task *)(*submitter)->data;
+    return kept || *submitter;
+}
+
+/* The next task: from the highest level that has one. But every 8th time a level whose turn it is
+ * goes first, so that an endless stream of urgent tasks starves nobody. */
+static bool take(
+    struct conc_worker_pool *pool, struct worker *worker, struct conc_wait_node **submitter)
+{
+    if (pool->n_levels > 1) {
+        unsigned turn = worker->picks++;
+        unsigned lucky = turn / 8 % (unsigned)pool->n_levels;
+        if (turn % 8 == 7 && take_from(pool, &pool->levels[lucky], &worker->task, submitter))
+            return true;
+    }
+    for (int i = pool->n_levels; i-- > 0;)
+        if (take_from(pool, &pool->levels[i], &worker->task, submitter))
+            return true;
+    return false;
+}
+
 /* --- workers ------------------------------------------------------------------------------------
  */
 
-/* Counts the last task as ended, if that is still to be done. Under the worker's lock. */
-static void count_ended(struct worker *worker)
+/* Counts the last task as ended, if that is still to be done. Under the lock. */
+static inline void count_ended(struct worker *worker)
 {
-    worker->completed += worker->ended;
-    worker->failed += worker->ended_badly;
-    worker->ended = worker->ended_badly = 0;
+    worker->pool->completed += worker->ended;
+    worker->ended = 0;
 }
 
-/* What a worker does that finds no further task. */
-static void rest(struct worker *worker)
-{
-    conc_lock_acquire(&worker->lock);
-    count_ended(worker);
-    conc_lock_release(&worker->lock);
-    tell_watchers(worker->pool);
-}
-
-/* The next task of a pool with levels: from the highest that has one. But every 8th time a level
- * whose turn it is goes first, so that an endless stream of urgent tasks starves nobody. */
-static int next_by_level(struct worker *worker, struct task *task)
+/* The worker rests until it is given a task, and counts that as begun. With the lock held, which is
+ * released. */
+static int rest(struct worker *worker)
 {
     struct conc_worker_pool *pool = worker->pool;
-    unsigned turn = worker->picks++;
-    if (turn % 8 == 7 &&
-        conc_chan_try_recv(pool->tasks[turn / 8 % (unsigned)pool->levels], task) == 0)
-        return 0;
-    for (;;) {
-        struct conc_select_case cases[CONC_POOL_MAX_LEVELS];
-        bool open = false;
-        for (int level = pool->levels; level-- > 0;) {
-            int rc = conc_chan_try_recv(pool->tasks[level], task);
-            if (rc == 0)
-                return 0;
-            cases[level] =
-                (struct conc_select_case)CONC_RECV(rc == EPIPE ? NULL : pool->tasks[level], task);
-            open = open || rc != EPIPE;
-        }
-        rest(worker);
-        if (!open)
-            return EPIPE;
-        size_t chosen;
-        conc_select(cases, (size_t)pool->levels, &chosen, NULL);
-        if (cases[chosen].rc == 0)
-            return 0;
-    }
-}
-
-/* 0, or EPIPE when the pool is closed and no task is left. */
-static int next_task(struct worker *worker, struct task *task)
-{
-    struct conc_worker_pool *pool = worker->pool;
-    if (pool->levels > 1)
-        return next_by_level(worker, task);
-    conc_chan_give_way(pool->tasks[0], pool->results);
-    int rc = conc_chan_try_recv(pool->tasks[0], task);
+    int rc = conc_wait_in(
+        &pool->resting, &worker->task, &pool->lock, NULL, "for a task of worker pool", CONC_HERE);
     if (rc == 0)
-        return 0;
-    rest(worker);
-    return rc == EAGAIN ? conc_chan_recv(pool->tasks[0], task, NULL) : rc;
+        rc = conc_context_error(&pool->ctx);
+    if (rc == 0) {
+        conc_lock_acquire(&pool->lock);
+        pool->begun++;
+        conc_lock_release(&pool->lock);
+    }
+    return rc;
+}
+
+/* What next_task does that finds nothing in the ring of the only level, or has more to see to. With
+ * the lock held, which is released. */
+static __attribute__((noinline)) int next_task_in_full(struct worker *worker, int over)
+{
+    struct conc_worker_pool *pool = worker->pool;
+    struct conc_wait_node *submitter;
+    struct conc_wait_node *watchers;
+    if (pool->patience_ns > 0 && !has_task(pool) && !pool->closed)
+        conc_wait_stay_away(&pool->resting, &pool->lock, pool->patience_ns);
+    while (!take(pool, worker, &submitter)) {
+        watchers = claim_watchers(pool);
+        if (!watchers && !pool->closed)
+            return rest(worker);
+        conc_lock_release(&pool->lock);
+        if (!watchers)
+            return EPIPE;
+        conc_wait_list_unpark(watchers);
+        conc_lock_acquire(&pool->lock);
+    }
+    pool->begun += over == 0;
+    conc_lock_release(&pool->lock);
+    if (submitter)
+        conc_wait_node_unpark(submitter);
+    return over;
+}
+
+/* 0: worker->task has begun; EPIPE: the pool is closed and no task is left; ECANCELED, ETIMEDOUT:
+ * worker->task is to be cancelled. */
+static inline int next_task(struct worker *worker)
+{
+    struct conc_worker_pool *pool = worker->pool;
+    struct level *level = &pool->levels[0];
+    int over = conc_context_error(&pool->ctx);
+    conc_lock_acquire(&pool->lock);
+    count_ended(worker);
+    if (pool->n_levels > 1 || level->len == 0 || conc_wait_queue_head(&level->submitters))
+        return next_task_in_full(worker, over);
+    pop(pool, level, &worker->task);
+    pool->begun += over == 0;
+    worker->gives_way = level->len > 0 && 2 * level->len < pool->capacity;
+    conc_lock_release(&pool->lock);
+    return over;
+}
+
+/* Lets others run where the last task left few behind it, or a reader's buffer rather full. */
+static __attribute__((noinline)) void give_way(struct worker *worker)
+{
+    struct conc_worker_pool *pool = worker->pool;
+    const struct conc_engine *engine = conc_self()->engine;
+    if (worker->gives_way && engine->cooperative)
+        engine->yield();
+    worker->gives_way = false;
+    if (pool->results)
+        conc_chan_give_way(NULL, pool->results);
 }
 
 static void cancel_task(struct worker *worker, int rc)
 {
+    struct conc_worker_pool *pool = worker->pool;
     file_result(worker, rc);
-    conc_lock_acquire(&worker->lock);
-    count_ended(worker);
-    worker->cancelled++;
-    worker->failed++;
-    conc_lock_release(&worker->lock);
+    conc_lock_acquire(&pool->lock);
+    pool->cancelled++;
+    pool->failed++;
+    conc_lock_release(&pool->lock);
 }
 
-/* It is counted when the worker has looked for the next one. */
-static void end_task(struct worker *worker, int rc)
+/* Counts a task that failed; any other is counted when the worker looks for the next one. */
+static __attribute__((noinline)) void count_failed(struct worker *worker, bool exited)
 {
     struct conc_worker_pool *pool = worker->pool;
+    conc_lock_acquire(&pool->lock);
+    pool->completed++;
+    pool->failed++;
+    pool->exited += exited;
+    if (exited)
+        worker->runner = NULL;
+    conc_lock_release(&pool->lock);
+}
+
+static inline void end_task(struct worker *worker, int rc, bool exited)
+{
     if (worker->limited)
         conc_context_destroy(&worker->limit);
     worker->limited = false;
-    if (rc != 0 || pool->indexed || pool->results)
+    if (rc != 0 || worker->pool->keeps)
         file_result(worker, rc);
-    worker->ended = 1;
-    worker->ended_badly = rc != 0;
+    if (rc != 0)
+        count_failed(worker, exited);
+    else
+        worker->ended = 1;
 }
 
-static void run_task(struct worker *worker)
+static inline void run_task(struct worker *worker)
 {
     struct conc_worker_pool *pool = worker->pool;
     struct conc_context *ctx = &pool->ctx;
@@ -354,30 +451,17 @@ static void run_task(struct worker *worker)
         conc_context_with_timeout(ctx, &pool->ctx, worker->task.timeout_ns);
         worker->limited = true;
     }
-    conc_lock_acquire(&worker->lock);
-    count_ended(worker);
-    worker->begun++;
-    conc_lock_release(&worker->lock);
-    int rc = worker->task.fn(worker->task.arg, ctx);
-    end_task(worker, rc);
+    end_task(worker, worker->task.fn(worker->task.arg, ctx), false);
+    if (worker->gives_way || pool->results)
+        give_way(worker);
 }
 
 /* Notes which task the worker is, so that stop can tell when one of them calls it. */
 static void set_runner(struct worker *worker, struct conc_task *runner)
 {
-    conc_lock_acquire(&worker->lock);
+    conc_lock_acquire(&worker->pool->lock);
     worker->runner = runner;
-    conc_lock_release(&worker->lock);
-}
-
-/* The task that the worker was has ended it. */
-static void count_exit(struct worker *worker)
-{
-    conc_lock_acquire(&worker->lock);
-    count_ended(worker);
-    worker->exited++;
-    worker->runner = NULL;
-    conc_lock_release(&worker->lock);
+    conc_lock_release(&worker->pool->lock);
 }
 
 static void left_by_exit(void *arg);
@@ -388,16 +472,16 @@ static void work(void *arg)
     struct worker *worker = arg;
     struct conc_worker_pool *pool = worker->pool;
     struct conc_cleanup cleanup;
+    int rc;
 
     set_runner(worker, conc_task_self());
     conc_task_set_name("worker %d", (int)(worker - pool->workers));
     conc_cleanup_push(&cleanup, left_by_exit, worker);
-    while (next_task(worker, &worker->task) == 0) {
-        int over = conc_context_error(&pool->ctx);
-        if (over == 0)
+    while ((rc = next_task(worker)) != EPIPE) {
+        if (rc == 0)
             run_task(worker);
         else
-            cancel_task(worker, over);
+            cancel_task(worker, rc);
     }
     conc_cleanup_pop(&cleanup, false);
     set_runner(worker, NULL);
@@ -412,8 +496,7 @@ static void work(void *arg)
 static void left_by_exit(void *arg)
 {
     struct worker *worker = arg;
-    end_task(worker, EOWNERDEAD);
-    count_exit(worker);
+    end_task(worker, EOWNERDEAD, true);
     if (conc_wait_group_go(&worker->pool->living, work, worker) != 0)
         work(worker);
 }
@@ -422,54 +505,41 @@ static void left_by_exit(void *arg)
 /* --- submitting ---------------------------------------------------------------------------------
  */
 
-/* Counts the task in and gives it its index. EAGAIN: there is no slot for its result yet. */
-static int try_admit(struct conc_worker_pool *pool, struct task *task)
+/* Whether there is no slot yet for the next index. Under the lock. */
+static bool lacks_slot(const struct conc_worker_pool *pool)
 {
-    int rc = 0;
-    conc_lock_acquire(&pool->lock);
-    if (pool->closed) {
-        rc = EPIPE;
-    } else if (pool->indexed && !pool->chunks[chunk_of(pool->next_index)]) {
-        rc = EAGAIN;
-    } else {
-        task->index = pool->next_index++;
-        pool->submitted++;
-        if (pool->indexed)
-            slot_of(pool, task->index)->state = PENDING;
-    }
-    conc_lock_release(&pool->lock);
-    return rc;
+    return pool->indexed && !pool->chunks[chunk_of(pool->next_index)];
 }
 
-/* Makes the slots for the next index, outside of the lock: another submit may be faster. */
+/* Makes the slots for the next index. With the lock held, which is released in between: another
+ * submit may be faster. 0 or ENOMEM. */
 static int make_slots(struct conc_worker_pool *pool)
 {
-    conc_lock_acquire(&pool->lock);
     int k = chunk_of(pool->next_index);
     conc_lock_release(&pool->lock);
     struct slot *made = k < CHUNKS ? conc_calloc((size_t)FIRST << k, sizeof *made) : NULL;
-    if (!made)
-        return ENOMEM;
+    int rc = made ? 0 : ENOMEM;
     conc_lock_acquire(&pool->lock);
-    if (!pool->chunks[k]) {
+    if (made && !pool->chunks[k]) {
         pool->chunks[k] = made;
         made = NULL;
     }
     conc_lock_release(&pool->lock);
     conc_free(made);
-    return 0;
-}
-
-static int admit(struct conc_worker_pool *pool, struct task *task)
-{
-    int rc;
-    while ((rc = try_admit(pool, task)) == EAGAIN)
-        if ((rc = make_slots(pool)) != 0)
-            break;
+    conc_lock_acquire(&pool->lock);
     return rc;
 }
 
-/* Takes back what admit did: the task never reached the queue. */
+/* Counts a task in and gives it its index. Under the lock. */
+static void admit(struct conc_worker_pool *pool, struct task *task)
+{
+    task->index = pool->next_index++;
+    pool->submitted++;
+    if (pool->indexed)
+        slot_of(pool, task->index)->state = PENDING;
+}
+
+/* Takes back what admit did: the submitter did not wait for room until there was some. */
 static void retract(struct conc_worker_pool *pool, const struct task *task)
 {
     conc_lock_acquire(&pool->lock);
@@ -478,47 +548,103 @@ static void retract(struct conc_worker_pool *pool, const struct task *task)
         pool->next_index--;
     else if (pool->indexed)
         slot_of(pool, task->index)->state = NEVER;
+    struct conc_wait_node *watchers = claim_watchers(pool);
     conc_lock_release(&pool->lock);
-    tell_watchers(pool);
+    conc_wait_list_unpark(watchers);
 }
 
-static int send(struct conc_chan *ch, const void *element, struct conc_context *ctx,
-    const struct conc_site *site)
+/* Gives the task to a worker that rests, or keeps it in its level, or waits until there is room. */
+static int enqueue(struct conc_worker_pool *pool, struct level *level, struct task *task,
+    struct conc_context *ctx, const struct conc_site *site)
 {
-    return site ? conc_chan_send_at(ch, element, ctx, site) : conc_chan_try_send(ch, element);
+    int rc = 0;
+    conc_lock_acquire(&pool->lock);
+    if (site && pool->patience_ns > 0 && !has_room(pool, level))
+        conc_wait_stay_away(&level->submitters, &pool->lock, pool->patience_ns);
+    while (!pool->closed && rc == 0 && lacks_slot(pool))
+        rc = make_slots(pool);
+    if (pool->closed)
+        rc = EPIPE;
+    else if (rc == 0 && !site && !has_room(pool, level))
+        rc = EAGAIN;
+    if (rc != 0) {
+        conc_lock_release(&pool->lock);
+        return rc;
+    }
+    admit(pool, task);
+    struct conc_wait_node *worker = conc_wait_queue_claim(&pool->resting);
+    if (!worker && level->len == pool->capacity) {
+        rc = conc_wait_in(
+            &level->submitters, task, &pool->lock, ctx, "for room in worker pool", site);
+        if (rc != 0)
+            retract(pool, task);
+        return rc;
+    }
+    if (worker)
+        *(struct task *)worker->data = *task;
+    else
+        push(pool, level, task);
+    conc_lock_release(&pool->lock);
+    if (worker)
+        conc_wait_node_unpark(worker);
+    return 0;
 }
 
-/* Waits when `site` is given. */
-int conc_worker_pool_submit_at(struct conc_worker_pool *pool, conc_worker_pool_fn *fn, void *arg,
-    const struct conc_worker_pool_task *how, struct conc_context *ctx, const struct conc_site *site)
+static bool is_closed(struct conc_worker_pool *pool)
 {
-    static const struct conc_worker_pool_task plain = {0};
-    if (!how)
-        how = &plain;
-    if (!pool || !fn || how->priority < 0 || how->priority >= pool->levels || how->timeout_ns < 0)
-        return EINVAL;
+    conc_lock_acquire(&pool->lock);
+    bool closed = pool->closed;
+    conc_lock_release(&pool->lock);
+    return closed;
+}
+
+static __attribute__((noinline)) int submit_in_full(struct conc_worker_pool *pool,
+    conc_worker_pool_fn *fn, void *arg, const struct conc_worker_pool_task *how,
+    struct conc_context *ctx, const struct conc_site *site)
+{
     int rc = conc_context_error(&pool->ctx);
     if (rc != 0)
-        return conc_chan_closed(pool->tasks[0]) ? EPIPE : rc;
-    struct task task = {.fn = fn, .arg = arg, .timeout_ns = how->timeout_ns};
+        return is_closed(pool) ? EPIPE : rc;
+    struct task task = {.fn = fn, .arg = arg, .timeout_ns = how ? how->timeout_ns : 0};
     if (task.timeout_ns == 0)
         task.timeout_ns = pool->timeout_ns;
     if (task.timeout_ns == CONC_FOREVER)
         task.timeout_ns = 0;
 
-    if (pool->places && (rc = send(pool->places, NULL, ctx, site)) != 0)
-        return rc;
-    rc = admit(pool, &task);
-    if (rc == 0) {
-        rc = send(pool->tasks[how->priority], &task, ctx, site);
+    if (pool->places) {
+        rc = site ? conc_chan_send_at(pool->places, NULL, ctx, site)
+                  : conc_chan_try_send(pool->places, NULL);
         if (rc != 0)
-            retract(pool, &task);
+            return rc;
     }
+    rc = enqueue(pool, &pool->levels[how ? how->priority : 0], &task, ctx, site);
     if (rc != 0 && pool->places)
         conc_chan_try_recv(pool->places, NULL);
-    if (rc == 0 && how->index)
+    if (rc == 0 && how && how->index)
         *how->index = task.index;
     return rc;
+}
+
+/* What happens nearly always: the task is a plain one, there is room, and no worker rests. It makes
+ * no call but a last one, so it has no registers to save. Waits when `site` is given. */
+int conc_worker_pool_submit_at(struct conc_worker_pool *pool, conc_worker_pool_fn *fn, void *arg,
+    const struct conc_worker_pool_task *how, struct conc_context *ctx, const struct conc_site *site)
+{
+    if (!pool || !fn ||
+        (how && (how->priority < 0 || how->priority >= pool->n_levels || how->timeout_ns < 0)))
+        return EINVAL;
+    struct level *level = &pool->levels[0];
+    if (how || pool->keeps || conc_context_error(&pool->ctx) != 0 ||
+        !conc_lock_acquire_quick(&pool->lock))
+        return submit_in_full(pool, fn, arg, how, ctx, site);
+    if (pool->closed || level->len == pool->capacity || conc_wait_queue_head(&pool->resting)) {
+        conc_lock_release(&pool->lock);
+        return submit_in_full(pool, fn, arg, how, ctx, site);
+    }
+    pool->submitted++;
+    push(pool, level, &(struct task){fn, arg, pool->timeout_ns, pool->next_index++});
+    conc_lock_release(&pool->lock);
+    return 0;
 }
 
 int conc_worker_pool_try_submit(struct conc_worker_pool *pool, conc_worker_pool_fn *fn, void *arg,
@@ -532,34 +658,38 @@ int conc_worker_pool_try_submit(struct conc_worker_pool *pool, conc_worker_pool_
 
 static void free_pool(struct conc_worker_pool *pool)
 {
-    for (int level = 0; level < pool->levels; level++)
-        conc_chan_destroy(pool->tasks[level]);
+    conc_free(pool->levels[0].ring);
     conc_chan_destroy(pool->results);
     conc_chan_destroy(pool->places);
     for (int k = 0; k < CHUNKS; k++)
         conc_free(pool->chunks[k]);
     conc_free(pool->errors);
-    for (size_t i = 0; i < pool->n_workers; i++)
-        conc_lock_destroy(&pool->workers[i].lock);
     conc_wait_group_destroy(&pool->living);
     conc_context_destroy(&pool->ctx);
-    conc_cond_destroy(&pool->idle);
     conc_mutex_destroy(&pool->mutex);
     conc_lock_destroy(&pool->lock);
     conc_free(pool);
 }
 
-static int make_channels(
-    struct conc_worker_pool *pool, const struct conc_worker_pool_options *options)
+static int make_rings(struct conc_worker_pool *pool)
 {
-    int rc = 0;
-    for (int level = 0; level < pool->levels && rc == 0; level++)
-        rc = conc_chan_create(&pool->tasks[level], sizeof(struct task), options->capacity, NULL);
-    if (rc == 0 && options->results == CONC_POOL_STREAM)
-        rc = conc_chan_create(&pool->results, sizeof(struct conc_worker_pool_result),
-            options->results_capacity, NULL);
-    if (rc == 0 && options->results == CONC_POOL_STREAM)
-        rc = conc_chan_create(&pool->places, 0, options->results_capacity, NULL);
+    size_t slots;
+    if (__builtin_mul_overflow(pool->capacity, (size_t)pool->n_levels, &slots))
+        return ENOMEM;
+    struct task *ring = conc_calloc(slots ? slots : 1, sizeof *ring);
+    if (!ring)
+        return ENOMEM;
+    for (int i = 0; i < pool->n_levels; i++)
+        pool->levels[i].ring = ring + (size_t)i * pool->capacity;
+    return 0;
+}
+
+static int make_channels(struct conc_worker_pool *pool, size_t results)
+{
+    int rc =
+        conc_chan_create(&pool->results, sizeof(struct conc_worker_pool_result), results, NULL);
+    if (rc == 0)
+        rc = conc_chan_create(&pool->places, 0, results, NULL);
     return rc;
 }
 
@@ -583,22 +713,24 @@ int conc_worker_pool_create(
     struct conc_worker_pool *made = conc_calloc(1, size);
     if (!made)
         return ENOMEM;
-    made->levels = options->levels ? options->levels : 1;
-    made->timeout_ns = options->timeout_ns;
+    made->n_levels = options->levels ? options->levels : 1;
+    made->capacity = options->capacity;
+    made->patience_ns = conc_wait_patience_ns(options->capacity);
+    made->timeout_ns = options->timeout_ns == CONC_FOREVER ? 0 : options->timeout_ns;
     made->indexed = options->results == CONC_POOL_INDEXED;
+    made->keeps = options->results != CONC_POOL_NO_RESULTS;
     made->n_workers = options->workers;
     conc_lock_init(&made->lock);
     conc_mutex_init(&made->mutex);
-    conc_cond_init(&made->idle);
     conc_wait_group_init(&made->living);
     conc_context_with_cancel(&made->ctx, options->ctx);
-    for (size_t i = 0; i < made->n_workers; i++) {
+    int rc = make_rings(made);
+    if (rc == 0 && options->results == CONC_POOL_STREAM)
+        rc = make_channels(made, options->results_capacity);
+    for (size_t i = 0; i < made->n_workers && rc == 0; i++) {
         made->workers[i].pool = made;
-        conc_lock_init(&made->workers[i].lock);
-    }
-    int rc = make_channels(made, options);
-    for (size_t i = 0; i < made->n_workers && rc == 0; i++)
         rc = conc_wait_group_go(&made->living, work, &made->workers[i]);
+    }
     if (rc != 0) {
         conc_worker_pool_stop(made, CONC_POOL_CANCEL); /* the workers that did start */
         free_pool(made);
@@ -608,18 +740,33 @@ int conc_worker_pool_create(
     return 0;
 }
 
+/* Claims all that wait in a queue of a pool that is closed. */
+static struct conc_wait_node *refuse(struct conc_wait_queue *queue)
+{
+    struct conc_wait_node *list = conc_wait_queue_claim_all(queue);
+    for (struct conc_wait_node *node = list; node; node = node->next)
+        node->result = EPIPE;
+    return list;
+}
+
 int conc_worker_pool_close(struct conc_worker_pool *pool)
 {
     if (!pool)
         return EINVAL;
+    struct conc_wait_node *submitters[CONC_POOL_MAX_LEVELS];
     conc_lock_acquire(&pool->lock);
-    bool closed = pool->closed;
-    pool->closed = true;
-    conc_lock_release(&pool->lock);
-    if (closed)
+    if (pool->closed) {
+        conc_lock_release(&pool->lock);
         return EPIPE;
-    for (int level = 0; level < pool->levels; level++)
-        conc_chan_close(pool->tasks[level]);
+    }
+    pool->closed = true;
+    for (int i = 0; i < pool->n_levels; i++)
+        submitters[i] = refuse(&pool->levels[i].submitters);
+    struct conc_wait_node *resting = refuse(&pool->resting);
+    conc_lock_release(&pool->lock);
+    for (int i = 0; i < pool->n_levels; i++)
+        conc_wait_list_unpark(submitters[i]);
+    conc_wait_list_unpark(resting);
     if (pool->places)
         conc_chan_close(pool->places);
     return 0;
@@ -631,13 +778,13 @@ int conc_worker_pool_stop_at(
     if (!pool || (how != CONC_POOL_DRAIN && how != CONC_POOL_CANCEL))
         return EINVAL;
     struct conc_task *self = conc_task_self();
-    for (size_t i = 0; i < pool->n_workers; i++) {
-        conc_lock_acquire(&pool->workers[i].lock);
-        bool own = pool->workers[i].runner == self;
-        conc_lock_release(&pool->workers[i].lock);
-        if (own)
-            conc_panic(site, "a task stops the worker pool that runs it");
-    }
+    bool own = false;
+    conc_lock_acquire(&pool->lock);
+    for (size_t i = 0; i < pool->n_workers; i++)
+        own = own || pool->workers[i].runner == self;
+    conc_lock_release(&pool->lock);
+    if (own)
+        conc_panic(site, "a task stops the worker pool that runs it");
     conc_worker_pool_close(pool);
     if (how == CONC_POOL_CANCEL)
         conc_context_cancel(&pool->ctx);

@@ -186,7 +186,14 @@ static void parent_cancelled(void)
     settle();
 }
 
-/* A submit that waits for room gives up: its task is not run, and not counted. */
+static void wait_until_idle(void *arg)
+{
+    (void)arg;
+    sim_ok(conc_worker_pool_wait(pool, NULL));
+}
+
+/* A submit that waits for room gives up: its task is not run, and not counted. That may be what
+ * makes the pool idle. */
 static void submit_gives_up(void)
 {
     create(&(struct conc_worker_pool_options){.workers = 1, .capacity = (size_t)sim_draw(2)});
@@ -194,6 +201,7 @@ static void submit_gives_up(void)
     high.ctx = &ctx;
     sim_go(submit, &low);
     sim_go(cancel_parent, NULL);
+    sim_go(wait_until_idle, NULL);
     sim_go(submit, &high);
     sim_join();
     sim_reached(count(accepted) == 6 ? "all accepted" : "given up");

@@ -4,29 +4,12 @@
 #include <stdint.h>
 
 #include "runtime/check.h"
-#include "runtime/cores.h"
 #include "runtime/memory.h"
 #include "sync/chan_internal.h"
 #include "sync/context.h"
 
 /* --- life ---------------------------------------------------------------------------------------
  */
-
-/*
- * Two threads at a channel with a buffer, each on a core of its own: the quicker one would find it
- * empty or full at every turn, and to wait costs both many times what a message does. So it first
- * stays away for as long as the other takes to fill or to empty the buffer by itself, though not
- * for longer than a wait may cost.
- */
-enum { MESSAGE_NS = 20, MOST_PATIENCE_NS = 1000 };
-
-static int patience_ns(size_t capacity)
-{
-    if (conc_engine() != &conc_engine_threads || conc_cores() == 1)
-        return 0;
-    size_t most = MOST_PATIENCE_NS / MESSAGE_NS;
-    return MESSAGE_NS * (int)(capacity < most ? capacity : most);
-}
 
 int conc_chan_create(
     struct conc_chan **ch, size_t size, size_t capacity, void (*drop)(void *element))
@@ -44,7 +27,7 @@ int conc_chan_create(
     *made = (struct conc_chan){.size = size,
         .capacity = capacity,
         .quick = conc_copy_is_quick(size) && !conc_check_misuse_on(),
-        .patience_ns = patience_ns(capacity),
+        .patience_ns = conc_wait_patience_ns(capacity),
         .drop = drop};
     conc_lock_init(&made->lock);
     *ch = made;
@@ -117,27 +100,17 @@ static __attribute__((noinline)) int recv_locked(
     return rc;
 }
 
-/* What patience_ns is for. */
-static void stay_away(struct conc_chan *ch, const struct conc_wait_queue *queue)
-{
-    if (conc_wait_queue_head(queue)) /* their turn comes first */
-        return;
-    conc_lock_release(&ch->lock);
-    conc_core_wait(ch->patience_ns);
-    conc_lock_acquire(&ch->lock);
-}
-
 static __attribute__((noinline)) int send_patiently(struct conc_chan *ch, const void *element,
     struct conc_context *ctx, const struct conc_site *site)
 {
-    stay_away(ch, &ch->senders);
+    conc_wait_stay_away(&ch->senders, &ch->lock, ch->patience_ns);
     return send_locked(ch, element, ctx, site);
 }
 
 static __attribute__((noinline)) int recv_patiently(
     struct conc_chan *ch, void *element, struct conc_context *ctx, const struct conc_site *site)
 {
-    stay_away(ch, &ch->receivers);
+    conc_wait_stay_away(&ch->receivers, &ch->lock, ch->patience_ns);
     return recv_locked(ch, element, ctx, site);
 }
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "runtime/clock.h"
+#include "runtime/cores.h"
 #include "runtime/jump_return.h"
 #include "sync/context.h"
 #include "sync/waiter.h"
@@ -128,4 +129,25 @@ int conc_wait_in_body(struct conc_wait_queue *queue, void *data, struct conc_loc
     conc_wait_queue_push_sole(queue, &node, data);
     conc_park_sole(held, &info);
     return node.result;
+}
+
+/* About what it takes to put a message into a buffer or to take one out, and what a wait costs at
+ * least. */
+enum { MESSAGE_NS = 20, MOST_PATIENCE_NS = 1000 };
+
+int conc_wait_patience_ns(size_t capacity)
+{
+    if (conc_engine() != &conc_engine_threads || conc_cores() == 1)
+        return 0;
+    size_t most = MOST_PATIENCE_NS / MESSAGE_NS;
+    return MESSAGE_NS * (int)(capacity < most ? capacity : most);
+}
+
+void conc_wait_stay_away(const struct conc_wait_queue *queue, struct conc_lock *held, int64_t ns)
+{
+    if (conc_wait_queue_head(queue)) /* their turn comes first */
+        return;
+    conc_lock_release(held);
+    conc_core_wait(ns);
+    conc_lock_acquire(held);
 }

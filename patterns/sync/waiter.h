@@ -28,6 +28,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "runtime/engine.h"
 
@@ -224,5 +225,16 @@ int conc_wait_error(int claim, struct conc_context *ctx);
  */
 int conc_wait_in(struct conc_wait_queue *queue, void *data, struct conc_lock *held,
     struct conc_context *ctx, const char *what, const struct conc_site *site);
+
+/*
+ * Two threads at a buffer, each on a core of its own: the quicker one would find it empty or full
+ * at every turn, and to wait costs both many times what a message does. So it first stays away for
+ * as long as the other takes to fill or to empty the buffer by itself, though not for longer than a
+ * wait may cost. That time, for a buffer of so many elements; 0 where it is of no use.
+ */
+int conc_wait_patience_ns(size_t capacity);
+
+/* Releases the lock for so long, unless others wait in the queue already. */
+void conc_wait_stay_away(const struct conc_wait_queue *queue, struct conc_lock *held, int64_t ns);
 
 #endif
