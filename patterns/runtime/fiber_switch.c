@@ -70,11 +70,18 @@ __asm__(".text\n"
         "    add sp, sp, #160\n"
         "    ret\n"
         ".size conc_fiber_switch,.-conc_fiber_switch\n"
+        /* Global: GNU ld takes the address of a local label, by way of the global offset table, for
+         * that of the section. */
+        ".globl conc_fiber_begin\n"
+        ".hidden conc_fiber_begin\n"
         ".type conc_fiber_begin,%function\n"
         "conc_fiber_begin:\n"
+        "    .cfi_startproc\n"
+        "    .cfi_undefined x30\n" /* the end of the chain of frames */
         "    mov x0, x20\n"
         "    blr x19\n"
         "    brk #1\n"
+        "    .cfi_endproc\n"
         ".size conc_fiber_begin,.-conc_fiber_begin\n");
 
 void conc_fiber_begin(void);
