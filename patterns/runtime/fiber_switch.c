@@ -3,7 +3,7 @@
 
 #include "runtime/fiber_switch.h"
 
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !CONC_UCONTEXT
 
 /* Where a new context begins: prepare has left arg and entry on the stack. */
 __asm__(".text\n"
@@ -34,7 +34,7 @@ void conc_fiber_prepare(
     context->sp = sp;
 }
 
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) && !CONC_UCONTEXT
 
 /* AAPCS64: x19 to x29, the link register and d8 to d15 belong to the caller. */
 __asm__(".text\n"

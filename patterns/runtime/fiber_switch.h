@@ -6,10 +6,15 @@
  * The context switch: two stacks, one thread. Saves what the calling convention says a callee saves
  * (the rest the caller has saved already), moves the stack pointer, and returns on the other stack.
  * No system call, and the signal mask is left alone: that is what makes ucontext a hundred times
- * slower. By hand for x86-64 and aarch64; other processors take ucontext.
+ * slower. By hand for x86-64 and aarch64; other processors take ucontext, and so does a build with
+ * -DCONC_UCONTEXT=ON, to try it.
  */
 
 #include <stddef.h>
+
+#ifndef CONC_UCONTEXT
+#define CONC_UCONTEXT 0
+#endif
 
 /* A context that is not running. */
 struct conc_fiber_context {
@@ -22,7 +27,7 @@ void conc_fiber_prepare(
     struct conc_fiber_context *context, void *bottom, void *top, void (*entry)(void *), void *arg);
 
 /* Saves the running context into *from and continues *to. Returns when somebody continues *from. */
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !CONC_UCONTEXT
 
 /*
  * Inline, so that the compiler saves the registers that are live here and no others, and because
