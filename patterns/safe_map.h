@@ -8,9 +8,10 @@
  * anything at once but destroy, which belongs to the owner and comes last. One interface, three
  * ways inside:
  *
- *   CONC_SAFE_MAP_SHARDED  many small maps, each with a mutex; a key lives in one of them. The
- * default. CONC_SAFE_MAP_MUTEX    one map, one mutex. The least memory; fine until tasks queue for
- * it. CONC_SAFE_MAP_RW       one map, one read-write lock. Readers do not exclude one another.
+ *   CONC_SAFE_MAP_SHARDED  many small maps, each with a mutex; a key lives in one of them. This is
+ *                          the default.
+ *   CONC_SAFE_MAP_MUTEX    one map, one mutex. The least memory; fine until tasks queue for it.
+ *   CONC_SAFE_MAP_RW       one map, one read-write lock. Readers do not exclude one another.
  *
  *   struct conc_safe_map *map;
  *   conc_safe_map_create(&map, NULL);
@@ -28,10 +29,11 @@
  *   no hook         Values are the program's: the map only keeps the pointers (or integers cast to
  *                   such).
  *   drop            The map owns what it was given and calls drop when it lets go: on a replacing
- * set, a delete, and destroy. What get returns is borrowed: good only while no other task may
- * replace or delete it. drop and share  The map hands out share(value), and the receiver owns what
- * it gets. share counts one more reference, or makes a copy; drop undoes it. The way for values
- * that come and go while others read them.
+ *                   set, a delete, and destroy. What get returns is borrowed: good only while no
+ *                   other task may replace or delete it.
+ *   drop and share  The map hands out share(value), and the receiver owns what it gets. share
+ *                   counts one more reference, or makes a copy; drop undoes it. The way for values
+ *                   that come and go while others read them.
  *
  * share is called with the map's lock held and must not call the map; with a read-write lock
  * several tasks may be in it at once. drop is called without a lock. Neither is called for a NULL
