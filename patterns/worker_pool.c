@@ -367,6 +367,7 @@ static __attribute__((noinline)) int next_task_in_full(struct worker *worker, in
         if (!watchers)
             return EPIPE;
         conc_wait_list_unpark(watchers);
+        over = conc_context_error(&pool->ctx);
         conc_lock_acquire(&pool->lock);
     }
     pool->begun += over == 0;
