@@ -357,7 +357,8 @@ static __attribute__((noinline)) int next_task_in_full(struct worker *worker, in
     struct conc_worker_pool *pool = worker->pool;
     struct conc_wait_node *submitter;
     struct conc_wait_node *watchers;
-    if (pool->patience_ns > 0 && !has_task(pool) && !pool->closed)
+    if (pool->patience_ns > 0 && !has_task(pool) && !pool->closed &&
+        !conc_wait_queue_head(&pool->watchers))
         conc_wait_stay_away(&pool->resting, &pool->lock, pool->patience_ns);
     while (!take(pool, worker, &submitter)) {
         watchers = claim_watchers(pool);
@@ -674,10 +675,10 @@ static void free_pool(struct conc_worker_pool *pool)
 
 static int make_rings(struct conc_worker_pool *pool)
 {
-    size_t slots;
-    if (__builtin_mul_overflow(pool->capacity, (size_t)pool->n_levels, &slots))
+    size_t size;
+    if (__builtin_mul_overflow(pool->capacity, (size_t)pool->n_levels * sizeof(struct task), &size))
         return ENOMEM;
-    struct task *ring = conc_calloc(slots ? slots : 1, sizeof *ring);
+    struct task *ring = conc_malloc(size ? size : 1);
     if (!ring)
         return ENOMEM;
     for (int i = 0; i < pool->n_levels; i++)
