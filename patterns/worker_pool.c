@@ -54,14 +54,15 @@ struct slot {
 };
 
 /*
- * A monitor: one lock guards all that moves, and a worker takes it once a task, for the end of the
- * last and the begin of the next are one step. (Rejected: a channel of tasks. It has a lock of its
- * own, so that a task costs twice as many sections, and with priorities it takes a select among
- * several. Rejected: atomic counters. Read one by one they do not add up.)
+ * A monitor: one lock guards all that moves. A worker that finds tasks waiting takes it once a
+ * task: the end of one that succeeded and the begin of the next are one step. (Rejected: a channel
+ * of tasks. It has a lock of its own, so that a task costs twice as many sections, and with
+ * priorities it takes a select among several. Rejected: atomic counters. Read one by one they do
+ * not add up.)
  *
- * Invariants, whenever the lock is free: while a task waits no worker rests; while a level has room
- * or a worker rests, nobody waits to submit to it; in a closed pool nobody rests or waits to
- * submit.
+ * Invariants, whenever the lock is free: while a level has a task no worker rests; while a level
+ * has room or a worker rests, nobody waits to submit to it; in a closed pool nobody rests or waits
+ * to submit. (Nodes that somebody else has claimed do not count: they are on their way out.)
  */
 struct conc_worker_pool {
     struct conc_lock lock; /* guards all down to the levels */
@@ -378,8 +379,9 @@ static __attribute__((noinline)) int next_task_in_full(struct worker *worker, in
     return over;
 }
 
-/* 0: worker->task has begun; EPIPE: the pool is closed and no task is left; ECANCELED, ETIMEDOUT:
- * worker->task is to be cancelled. */
+/* The context is asked before the lock, for that may run callbacks: as if a task that begins just
+ * after its end had begun just before. 0: worker->task has begun; EPIPE: the pool is closed and no
+ * task is left; ECANCELED, ETIMEDOUT: worker->task is to be cancelled. */
 static inline int next_task(struct worker *worker)
 {
     struct conc_worker_pool *pool = worker->pool;
