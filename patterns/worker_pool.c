@@ -629,26 +629,42 @@ static __attribute__((noinline)) int submit_in_full(struct conc_worker_pool *poo
     return rc;
 }
 
-/* What happens nearly always: the task is a plain one, there is room, and no worker rests. It makes
- * no call but a last one, so it has no registers to save. Waits when `site` is given. */
+/* With the lock held, which is released. What happens nearly always: there is room, and no worker
+ * rests. It makes no call but a last one, so it has no registers to save. */
+static inline __attribute__((always_inline)) int submit_quick(struct conc_worker_pool *pool,
+    conc_worker_pool_fn *fn, void *arg, struct conc_context *ctx, const struct conc_site *site)
+{
+    struct level *level = &pool->levels[0];
+    if (pool->closed || level->len == pool->capacity || conc_wait_queue_head(&pool->resting)) {
+        conc_lock_release(&pool->lock);
+        return submit_in_full(pool, fn, arg, NULL, ctx, site);
+    }
+    pool->submitted++;
+    push(pool, level, &(struct task){fn, arg, pool->timeout_ns, pool->next_index++});
+    conc_lock_release(&pool->lock);
+    return 0;
+}
+
+/* All of sim's go this way: acquire_quick is not for it. */
+static __attribute__((noinline)) int submit_contended(struct conc_worker_pool *pool,
+    conc_worker_pool_fn *fn, void *arg, struct conc_context *ctx, const struct conc_site *site)
+{
+    conc_lock_acquire(&pool->lock);
+    return submit_quick(pool, fn, arg, ctx, site);
+}
+
+/* Waits when `site` is given. */
 int conc_worker_pool_submit_at(struct conc_worker_pool *pool, conc_worker_pool_fn *fn, void *arg,
     const struct conc_worker_pool_task *how, struct conc_context *ctx, const struct conc_site *site)
 {
     if (!pool || !fn ||
         (how && (how->priority < 0 || how->priority >= pool->n_levels || how->timeout_ns < 0)))
         return EINVAL;
-    struct level *level = &pool->levels[0];
-    if (how || pool->keeps || conc_context_error(&pool->ctx) != 0 ||
-        !conc_lock_acquire_quick(&pool->lock))
+    if (how || pool->keeps || conc_context_error(&pool->ctx) != 0)
         return submit_in_full(pool, fn, arg, how, ctx, site);
-    if (pool->closed || level->len == pool->capacity || conc_wait_queue_head(&pool->resting)) {
-        conc_lock_release(&pool->lock);
-        return submit_in_full(pool, fn, arg, how, ctx, site);
-    }
-    pool->submitted++;
-    push(pool, level, &(struct task){fn, arg, pool->timeout_ns, pool->next_index++});
-    conc_lock_release(&pool->lock);
-    return 0;
+    if (!conc_lock_acquire_quick(&pool->lock))
+        return submit_contended(pool, fn, arg, ctx, site);
+    return submit_quick(pool, fn, arg, ctx, site);
 }
 
 int conc_worker_pool_try_submit(struct conc_worker_pool *pool, conc_worker_pool_fn *fn, void *arg,

@@ -182,6 +182,7 @@ static void parent_cancelled(void)
     sim_go(submit, &low);
     sim_go(cancel_parent, NULL);
     sim_join();
+    sim_rc(conc_worker_pool_submit(pool, run, &number_of[6], NULL), ECANCELED);
     stop(NULL);
     settle();
 }
@@ -395,11 +396,61 @@ static void urgent_first(void)
     settle();
 }
 
+/* Who waits for room is not overtaken by who comes when there is some. */
+static void submit_and_note(void *arg)
+{
+    const int *number = arg;
+    if (*number == 3)
+        sim_ok(conc_sleep(CONC_MS(4), NULL)); /* when the worker goes on */
+    sim_ok(conc_worker_pool_submit(pool, note_order, arg, NULL));
+}
+
+static void in_turn(void)
+{
+    create(&(struct conc_worker_pool_options){.workers = 1, .capacity = 1});
+    struct conc_worker_pool_task limit = {.timeout_ns = CONC_MS(5)};
+    sim_ok(conc_worker_pool_submit_with(pool, run_until_cancelled, &number_of[0], &limit, NULL));
+    sim_ok(conc_sleep(CONC_MS(1), NULL));
+    sim_ok(conc_worker_pool_submit(pool, note_order, &number_of[1], NULL));
+    sim_go(submit_and_note, &number_of[2]);
+    sim_go(submit_and_note, &number_of[3]);
+    sim_join();
+    sim_ok(conc_worker_pool_wait(pool, NULL));
+    sim_check(order[0] == 1 && order[1] == 2 && order[2] == 3);
+    for (int i = 0; i < 4; i++)
+        accepted[i] = true;
+    stop(NULL);
+    settle();
+}
+
+/* A queue of no places takes a task when a worker rests; and one that is closed keeps nobody,
+ * whatever the level. */
+static void submit_high(void *arg)
+{
+    struct conc_worker_pool_task how = {.priority = 1};
+    sim_rc(conc_worker_pool_submit_with(pool, run, arg, &how, NULL), EPIPE);
+}
+
+static void no_places(void)
+{
+    create(&(struct conc_worker_pool_options){.workers = 1, .capacity = 0, .levels = 2});
+    sim_ok(conc_sleep(CONC_MS(1), NULL)); /* the worker rests */
+    sim_ok(conc_worker_pool_try_submit(pool, run_until_cancelled, &number_of[0], NULL));
+    accepted[0] = true;
+    sim_ok(conc_sleep(CONC_MS(1), NULL));
+    sim_rc(conc_worker_pool_try_submit(pool, run, &number_of[1], NULL), EAGAIN);
+    sim_go(submit_high, &number_of[2]);
+    sim_ok(conc_sleep(CONC_MS(1), NULL));
+    stop(&pool);
+    sim_join();
+    sim_check(settle() == 0);
+}
+
 int main(int argc, char **argv)
 {
     return SIM_MAIN(argc, argv, SIM(drain_races, "all", "some", "none"),
         SIM(cancel_races, "some cancelled", "none cancelled"), SIM(two_stops),
         SIM(parent_cancelled), SIM(submit_gives_up, "all accepted", "given up"), SIM(counters),
         SIM(waits), SIM(wait_gives_up, "idle", "given up"), SIM(stream, "all", "some"),
-        SIM(indexed), SIM(exits), SIM(urgent_first));
+        SIM(indexed), SIM(exits), SIM(urgent_first), SIM(in_turn), SIM(no_places));
 }
