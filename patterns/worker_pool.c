@@ -129,12 +129,20 @@ static bool is_idle(const struct conc_worker_pool *pool)
 }
 
 /* Claims those who wait for an idle pool, if it is one: to be unparked after the lock. For whoever
- * took a step that may have made it idle: a worker that finds no task, a submit that gives up. */
+ * took a step that may have made it idle. */
 static struct conc_wait_node *claim_watchers(struct conc_worker_pool *pool)
 {
     if (!conc_wait_queue_head(&pool->watchers) || !is_idle(pool))
         return NULL;
     return conc_wait_queue_claim_all(&pool->watchers);
+}
+
+/* The end of a section that was such a step. Touches the pool no more once they are awake. */
+static void release_and_tell(struct conc_worker_pool *pool)
+{
+    struct conc_wait_node *watchers = claim_watchers(pool);
+    conc_lock_release(&pool->lock);
+    conc_wait_list_unpark(watchers);
 }
 
 /* Waits when `site` is given. */
@@ -417,7 +425,7 @@ static void cancel_task(struct worker *worker, int rc)
     conc_lock_acquire(&pool->lock);
     pool->cancelled++;
     pool->failed++;
-    conc_lock_release(&pool->lock);
+    release_and_tell(pool);
 }
 
 /* Counts a task that failed; any other is counted when the worker looks for the next one. */
@@ -430,7 +438,7 @@ static __attribute__((noinline)) void count_failed(struct worker *worker, bool e
     pool->exited += exited;
     if (exited)
         worker->runner = NULL;
-    conc_lock_release(&pool->lock);
+    release_and_tell(pool);
 }
 
 static inline void end_task(struct worker *worker, int rc, bool exited)
@@ -552,9 +560,7 @@ static void retract(struct conc_worker_pool *pool, const struct task *task)
         pool->next_index--;
     else if (pool->indexed)
         slot_of(pool, task->index)->state = NEVER;
-    struct conc_wait_node *watchers = claim_watchers(pool);
-    conc_lock_release(&pool->lock);
-    conc_wait_list_unpark(watchers);
+    release_and_tell(pool);
 }
 
 /* Gives the task to a worker that rests, or keeps it in its level, or waits until there is room. */

@@ -462,29 +462,31 @@ static void submit_main(void *arg)
         s->pool, do_nothing, NULL, &(struct conc_worker_pool_task){.index = &s->index}, s->ctx);
 }
 
-/* Two submits wait; the first gives up: its index is a gap. The last gives up: its index is given
+/* Three submits wait; the first gives up: its index is a gap. The last gives up: its index is given
  * to the next. */
 START_TEST(index_of_a_submit_given_up)
 {
     struct conc_worker_pool *pool = POOL(.workers = 1, .capacity = 0, .results = CONC_POOL_INDEXED);
     struct conc_worker_pool_result result;
     atomic_bool go = false;
-    struct conc_context ctx[2];
-    struct submission s[2];
-    struct conc_task *tasks[2];
+    struct conc_context ctx[3];
+    struct submission s[3];
+    struct conc_task *tasks[3];
     occupy(pool, &go);
     unit_rc(conc_worker_pool_result(pool, 0, &result), EAGAIN);
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < 3; i++) {
         conc_context_with_cancel(&ctx[i], NULL);
         s[i] = (struct submission){pool, &ctx[i], 99, -1};
         unit_ok(conc_task_start(&tasks[i], submit_main, &s[i]));
         unit_wait_parked(i + 1);
     }
-    check_stats(pool, 0, 0, 2, 1);
-    conc_context_cancel(&ctx[0]);
-    conc_task_join(tasks[0]);
-    unit_rc(s[0].rc, ECANCELED);
-    ck_assert_uint_eq(s[0].index, 99); /* untouched */
+    check_stats(pool, 0, 0, 3, 1);
+    for (int i = 0; i < 3; i += 2) {
+        conc_context_cancel(&ctx[i]);
+        conc_task_join(tasks[i]);
+        unit_rc(s[i].rc, ECANCELED);
+        ck_assert_uint_eq(s[i].index, 99); /* untouched */
+    }
     check_stats(pool, 0, 0, 1, 1);
     unit_rc(conc_worker_pool_try_submit(pool, do_nothing, NULL, NULL), EAGAIN);
     atomic_store(&go, true);
@@ -500,7 +502,7 @@ START_TEST(index_of_a_submit_given_up)
     unit_rc(conc_worker_pool_result(pool, 1, &result), ENOENT);
     unit_ok(conc_worker_pool_result(pool, 2, &result));
     unit_ok(conc_worker_pool_result(pool, 3, &result));
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 3; i++)
         conc_context_destroy(&ctx[i]);
     conc_worker_pool_destroy(pool);
 }

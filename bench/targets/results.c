@@ -133,12 +133,11 @@ static void print_row(const struct row *row, const struct measured *m, enum cont
         printf("%-22s %-7s failed\n", row->id, engine == FIBERS ? "fibers" : "threads");
         return;
     }
-    double least = limit_of(row, engine);
-    bool room = go > 0 && wanted > 0 && go / wanted >= least * pace;
-    bool slow = room && go / value * tolerance < wanted;
+    bool slow = go > 0 && go / value * tolerance < wanted;
     if (go > 0)
         snprintf(
             ratio, sizeof ratio, "%.*f%s", go / value < 10 ? 2 : 1, go / value, slow ? "!" : " ");
+    double least = limit_of(row, engine);
     if (least > 0)
         snprintf(limit, sizeof limit, value / least < 10 ? "%.2f" : "%.0f", value / least);
     printf("%-22s %-7s %8s %3.0f%% %8s %8s %8s %8s %7s  %s\n", row->id,
