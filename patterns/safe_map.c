@@ -89,6 +89,13 @@ static inline void unlock_shared(struct conc_safe_map *map, struct shard *shard)
         conc_mutex_unlock(&shard->lock.mutex);
 }
 
+/* Whether the short way is open: an operation on a key of one word, under an internal lock alone
+ * (conc_mutex_enter). It compares one word an entry, and calls nobody. */
+static inline bool is_short(const struct conc_safe_map *map, size_t key_size)
+{
+    return key_size == sizeof(uint64_t) && map->kind != CONC_SAFE_MAP_RW;
+}
+
 /* All shards, for a look at one moment. In the order of their addresses: two such looks at once
  * cannot wait for each other. */
 static void lock_all(struct conc_safe_map *map)
@@ -309,12 +316,31 @@ static bool bad(const struct conc_safe_map *map, const void *key, size_t key_siz
     return !map || (!key && key_size > 0);
 }
 
-int conc_safe_map_set(struct conc_safe_map *map, const void *key, size_t key_size, void *value)
+/* Inside the mutex of the shard, which it leaves. False: a new key, and nothing is done. */
+static inline bool replace_word(
+    struct conc_safe_map *map, struct shard *shard, uint64_t hash, const void *key, void *value)
 {
-    if (bad(map, key, key_size))
-        return EINVAL;
+    struct entry *entry = *find(shard, hash, key, sizeof(uint64_t));
+    if (!entry) {
+        conc_mutex_leave(&shard->lock.mutex);
+        return false;
+    }
+    void *old = entry->value;
+    entry->value = value;
+    conc_mutex_leave(&shard->lock.mutex);
+    let_go(map, old);
+    return true;
+}
+
+/* In its own function, as every way but the most common: that one then saves no registers. */
+static __attribute__((noinline)) int set_slowly(
+    struct conc_safe_map *map, const void *key, size_t key_size, void *value)
+{
     uint64_t hash = hash_of(map, key, key_size);
     struct shard *shard = shard_of(map, hash);
+    if (is_short(map, key_size) && conc_mutex_enter(&shard->lock.mutex) &&
+        replace_word(map, shard, hash, key, value))
+        return 0;
     struct entry *fresh = NULL;
     for (;;) {
         lock_alone(map, shard);
@@ -340,6 +366,30 @@ int conc_safe_map_set(struct conc_safe_map *map, const void *key, size_t key_siz
     }
 }
 
+int conc_safe_map_set(struct conc_safe_map *map, const void *key, size_t key_size, void *value)
+{
+    if (bad(map, key, key_size))
+        return EINVAL;
+    if (is_short(map, key_size)) {
+        uint64_t hash = hash_of(map, key, sizeof(uint64_t));
+        struct shard *shard = shard_of(map, hash);
+        if (conc_mutex_enter_quick(&shard->lock.mutex) &&
+            replace_word(map, shard, hash, key, value))
+            return 0;
+    }
+    return set_slowly(map, key, key_size, value);
+}
+
+/* Inside the mutex of the shard, which it leaves. */
+static inline int get_word(struct shard *shard, uint64_t hash, const void *key, void **value)
+{
+    const struct entry *entry = *find(shard, hash, key, sizeof(uint64_t));
+    if (entry && value)
+        *value = entry->value;
+    conc_mutex_leave(&shard->lock.mutex);
+    return entry ? 0 : ENOENT;
+}
+
 static inline int get(struct conc_safe_map *map, struct shard *shard, uint64_t hash,
     const void *key, size_t key_size, void **value)
 {
@@ -352,12 +402,27 @@ static inline int get(struct conc_safe_map *map, struct shard *shard, uint64_t h
     return rc;
 }
 
+static __attribute__((noinline)) int get_slowly(
+    struct conc_safe_map *map, const void *key, size_t key_size, void **value)
+{
+    uint64_t hash = hash_of(map, key, key_size);
+    struct shard *shard = shard_of(map, hash);
+    if (is_short(map, key_size) && !map->share && conc_mutex_enter(&shard->lock.mutex))
+        return get_word(shard, hash, key, value);
+    return get(map, shard, hash, key, key_size, value);
+}
+
 int conc_safe_map_get(struct conc_safe_map *map, const void *key, size_t key_size, void **value)
 {
     if (bad(map, key, key_size))
         return EINVAL;
-    uint64_t hash = hash_of(map, key, key_size);
-    return get(map, shard_of(map, hash), hash, key, key_size, value);
+    if (is_short(map, key_size) && !map->share) {
+        uint64_t hash = hash_of(map, key, sizeof(uint64_t));
+        struct shard *shard = shard_of(map, hash);
+        if (conc_mutex_enter_quick(&shard->lock.mutex))
+            return get_word(shard, hash, key, value);
+    }
+    return get_slowly(map, key, key_size, value);
 }
 
 int conc_safe_map_take(struct conc_safe_map *map, const void *key, size_t key_size, void **value)

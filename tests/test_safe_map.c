@@ -100,6 +100,32 @@ START_TEST(keys)
 }
 END_TEST
 
+/* Keys of one word have a way of their own through set and get. */
+START_TEST(word_keys)
+{
+    int values[3];
+    for (int kind = 0; kind < KINDS; kind++) {
+        struct conc_safe_map *map = map_of(kind, NULL, NULL);
+        void *value = &values[2];
+        for (uint64_t key = 0; key < 200; key++) {
+            unit_rc(conc_safe_map_get(map, &key, sizeof(key), &value), ENOENT);
+            ck_assert_ptr_eq(value, &values[2]); /* untouched */
+            unit_ok(conc_safe_map_set(map, &key, sizeof(key), &values[key % 2]));
+        }
+        for (uint64_t key = 0; key < 200; key++) {
+            unit_ok(conc_safe_map_get(map, &key, sizeof(key), &value));
+            ck_assert_ptr_eq(value, &values[key % 2]);
+            unit_ok(conc_safe_map_set(map, &key, sizeof(key), &values[2])); /* in its place */
+            unit_ok(conc_safe_map_get(map, &key, sizeof(key), &value));
+            ck_assert_ptr_eq(value, &values[2]);
+            unit_ok(conc_safe_map_get(map, &key, sizeof(key), NULL));
+        }
+        ck_assert_uint_eq(conc_safe_map_len(map), 200);
+        conc_safe_map_destroy(map);
+    }
+}
+END_TEST
+
 START_TEST(load_or_store)
 {
     int one = 1, two = 2;
@@ -560,7 +586,7 @@ END_TEST
 
 static bool check_number(const void *key, size_t key_size, void *value, void *arg)
 {
-    uint32_t number;
+    uint64_t number;
     memcpy(&number, key, sizeof(number));
     struct racer *me = arg;
     me->wrong += key_size != sizeof(number) || ((struct object *)value)->number != (int)number;
@@ -574,7 +600,7 @@ static void churn(void *arg)
     struct racer *me = arg;
     for (int i = 0; i < 400; i++) {
         uint64_t draw = conc_splitmix64(&me->random);
-        uint32_t key = (uint32_t)(draw % 16);
+        uint64_t key = draw % 16;
         void *value = NULL;
         switch ((draw >> 32) % 8) {
         case 0:
@@ -653,7 +679,7 @@ END_TEST
 
 int main(void)
 {
-    return unit_main("safe_map", set_get_delete, keys, load_or_store, bad_arguments,
+    return unit_main("safe_map", set_get_delete, keys, word_keys, load_or_store, bad_arguments,
         agrees_with_an_array, range_is_a_snapshot, one_moment, drops_once, shares, no_allocation,
         exactly_one_stores, values_that_come_and_go, drop_may_call);
 }

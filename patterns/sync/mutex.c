@@ -153,3 +153,15 @@ void conc_mutex_unlock_slow(struct conc_mutex *mutex, const struct conc_site *si
     conc_lock_acquire(&mutex->lock);
     conc_mutex_unlock_held(mutex, site);
 }
+
+bool conc_mutex_enter(struct conc_mutex *mutex)
+{
+    conc_self();
+    if (conc_check_on())
+        return false;
+    conc_lock_acquire(&mutex->lock);
+    if (!mutex->owner)
+        return true;
+    conc_lock_release(&mutex->lock);
+    return false;
+}
