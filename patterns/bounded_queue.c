@@ -23,6 +23,7 @@ struct conc_bounded_queue {
     size_t size;          /* fixed: of an item */
     size_t capacity;      /* fixed */
     void (*drop)(void *); /* fixed */
+    bool quick;           /* fixed: an item is copied in a few instructions */
     _Alignas(max_align_t) char ring[];
 };
 
@@ -38,7 +39,8 @@ int conc_bounded_queue_create(
     struct conc_bounded_queue *made = conc_malloc(bytes);
     if (!made)
         return ENOMEM;
-    *made = (struct conc_bounded_queue){.size = size, .capacity = capacity, .drop = drop};
+    *made = (struct conc_bounded_queue){
+        .size = size, .capacity = capacity, .drop = drop, .quick = conc_copy_is_quick(size)};
     conc_mutex_init(&made->mutex);
     conc_cond_init(&made->not_full);
     conc_cond_init(&made->not_empty);
@@ -46,17 +48,15 @@ int conc_bounded_queue_create(
     return 0;
 }
 
-static void *place(struct conc_bounded_queue *queue, size_t i)
+static inline void *place(struct conc_bounded_queue *queue, size_t i)
 {
     size_t at = queue->head + i; /* i <= capacity: cannot overflow, the ring fits into memory */
     return queue->ring + (at < queue->capacity ? at : at - queue->capacity) * queue->size;
 }
 
-/* Takes the oldest item out. Under the mutex, with len > 0. */
-static void take(struct conc_bounded_queue *queue, void *item)
+/* The oldest item is out. Under the mutex, with len > 0. */
+static inline void advance(struct conc_bounded_queue *queue)
 {
-    if (item)
-        conc_copy(item, place(queue, 0), queue->size);
     queue->head = queue->head + 1 == queue->capacity ? 0 : queue->head + 1;
     queue->len--;
 }
@@ -65,7 +65,7 @@ void conc_bounded_queue_destroy(struct conc_bounded_queue *queue)
 {
     if (!queue)
         return;
-    for (; queue->drop && queue->len > 0; take(queue, NULL))
+    for (; queue->drop && queue->len > 0; advance(queue))
         queue->drop(place(queue, 0));
     conc_cond_destroy(&queue->not_empty);
     conc_cond_destroy(&queue->not_full);
@@ -83,11 +83,9 @@ static int wait_on(struct conc_bounded_queue *queue, struct conc_cond *cond,
 
 /* Waits when `site` is given. */
 /* snippet: push */
-int conc_bounded_queue_push_at(struct conc_bounded_queue *queue, const void *item,
-    struct conc_context *ctx, const struct conc_site *site)
+static int push(struct conc_bounded_queue *queue, const void *item, struct conc_context *ctx,
+    const struct conc_site *site)
 {
-    if (!queue || !item)
-        return EINVAL;
     int rc = 0;
     conc_mutex_lock(&queue->mutex, NULL);
     while (queue->len == queue->capacity && !queue->closed && rc == 0)
@@ -104,24 +102,58 @@ int conc_bounded_queue_push_at(struct conc_bounded_queue *queue, const void *ite
 }
 /* end snippet */
 
+/* The same where nobody has to wait or be woken: a few instructions, inside the mutex, which it
+ * leaves (conc_mutex_enter). False: nothing is done. */
+static inline bool put(struct conc_bounded_queue *queue, const void *item)
+{
+    bool can =
+        queue->len < queue->capacity && !queue->closed && !conc_cond_has_waiters(&queue->not_empty);
+    if (can)
+        conc_copy_quick(place(queue, queue->len++), item, queue->size);
+    conc_mutex_leave(&queue->mutex);
+    return can;
+}
+
+static __attribute__((noinline)) int push_contended(struct conc_bounded_queue *queue,
+    const void *item, struct conc_context *ctx, const struct conc_site *site)
+{
+    bool done = conc_mutex_enter(&queue->mutex) && put(queue, item);
+    return done ? 0 : push(queue, item, ctx, site);
+}
+
+/* The common way makes no call but the last, so it saves no registers. */
+int conc_bounded_queue_push_at(struct conc_bounded_queue *queue, const void *item,
+    struct conc_context *ctx, const struct conc_site *site)
+{
+    if (!queue || !item)
+        return EINVAL;
+    if (queue->quick) {
+        if (!conc_mutex_enter_quick(&queue->mutex))
+            return push_contended(queue, item, ctx, site);
+        if (put(queue, item))
+            return 0;
+    }
+    return push(queue, item, ctx, site);
+}
+
 int conc_bounded_queue_try_push(struct conc_bounded_queue *queue, const void *item)
 {
     return conc_bounded_queue_push_at(queue, item, NULL, NULL);
 }
 
 /* Waits when `site` is given. */
-int conc_bounded_queue_pop_at(struct conc_bounded_queue *queue, void *item,
-    struct conc_context *ctx, const struct conc_site *site)
+static int pop(struct conc_bounded_queue *queue, void *item, struct conc_context *ctx,
+    const struct conc_site *site)
 {
-    if (!queue)
-        return EINVAL;
     int rc = 0;
     conc_mutex_lock(&queue->mutex, NULL);
     while (queue->len == 0 && !queue->closed && rc == 0)
         rc = wait_on(queue, &queue->not_empty, ctx, site);
     if (queue->len > 0) {
         rc = 0;
-        take(queue, item);
+        if (item)
+            conc_copy(item, place(queue, 0), queue->size);
+        advance(queue);
         conc_cond_signal(&queue->not_full);
     } else if (queue->closed) {
         rc = EPIPE;
@@ -130,6 +162,39 @@ int conc_bounded_queue_pop_at(struct conc_bounded_queue *queue, void *item,
     }
     conc_mutex_unlock(&queue->mutex);
     return rc;
+}
+
+/* Where nobody has to wait or be woken: as put. */
+static inline bool take(struct conc_bounded_queue *queue, void *item)
+{
+    bool can = queue->len > 0 && !conc_cond_has_waiters(&queue->not_full);
+    if (can && item)
+        conc_copy_quick(item, place(queue, 0), queue->size);
+    if (can)
+        advance(queue);
+    conc_mutex_leave(&queue->mutex);
+    return can;
+}
+
+static __attribute__((noinline)) int pop_contended(struct conc_bounded_queue *queue, void *item,
+    struct conc_context *ctx, const struct conc_site *site)
+{
+    bool done = conc_mutex_enter(&queue->mutex) && take(queue, item);
+    return done ? 0 : pop(queue, item, ctx, site);
+}
+
+int conc_bounded_queue_pop_at(struct conc_bounded_queue *queue, void *item,
+    struct conc_context *ctx, const struct conc_site *site)
+{
+    if (!queue)
+        return EINVAL;
+    if (queue->quick) {
+        if (!conc_mutex_enter_quick(&queue->mutex))
+            return pop_contended(queue, item, ctx, site);
+        if (take(queue, item))
+            return 0;
+    }
+    return pop(queue, item, ctx, site);
 }
 
 int conc_bounded_queue_try_pop(struct conc_bounded_queue *queue, void *item)

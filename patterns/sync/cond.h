@@ -60,11 +60,16 @@ static inline void conc_cond_broadcast(struct conc_cond *cond);
 void conc_cond_wake_one(struct conc_cond *cond);
 void conc_cond_wake_all(struct conc_cond *cond);
 
+static inline bool conc_cond_has_waiters(const struct conc_cond *cond)
+{
+    /* Helgrind and DRD do not see what orders this look. */
+    return CONC_LOCK_PTHREAD || conc_wait_queue_head(&cond->waiters);
+}
+
 static inline bool conc_cond_waited_on(struct conc_cond *cond)
 {
     conc_sim_point();
-    /* Helgrind and DRD do not see what orders this look. */
-    return CONC_LOCK_PTHREAD || conc_wait_queue_head(&cond->waiters);
+    return conc_cond_has_waiters(cond);
 }
 
 static inline void conc_cond_signal(struct conc_cond *cond)
