@@ -74,13 +74,15 @@ void conc_fiber_main(void *arg)
     struct fiber *fiber __attribute__((cleanup(leaves_by_pthread_exit))) = arg;
     struct stack *stack = fiber->stack;
     __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
-    finish_switch();
+    struct worker *w = finish_switch();
+    if (__builtin_expect(!w->stacks, 0))
+        conc_fiber_stock_stacks(w);
     for (;;) {
         void *tsan = fiber->tsan;
         __tsan_acquire(fiber);
         conc_task_main(&fiber->task);
         tell_end(fiber);
-        struct worker *w = conc_fiber_worker_get();
+        w = conc_fiber_worker_get();
         struct fiber *next = pick(w);
         if (!next || next->context.sp)
             leave_stack(w, stack, tsan, next);

@@ -202,8 +202,10 @@ struct fiber *conc_fiber_new(struct worker *w);
 /* Gives one back where the worker has enough of them, or is NULL. */
 void conc_fiber_return(struct worker *w, struct fiber *fiber);
 
-/* A stack, for a worker that has none at hand; and what one does that has too many. */
+/* A stack, for a worker that has none at hand; what one does that has none left, before the next
+ * needs one: that may be with a lock held, and new stacks take long; and one that has too many. */
 struct stack *conc_fiber_new_stack(void);
+void conc_fiber_stock_stacks(struct worker *w);
 void conc_fiber_return_stacks(struct worker *w);
 
 /* For each live task that is no service: their number. `visit` may be NULL. */

@@ -156,17 +156,15 @@ static struct stack *cut_slab(char *slab)
     return list;
 }
 
-struct stack *conc_fiber_new_stack(void)
+/* Sees to it that some are free. Under the lock, which is released meanwhile. False: no memory. */
+static bool have_stacks(void)
 {
-    conc_lock_acquire_runtime(&store.lock);
     while (!store.stacks) {
         /* There are as many stacks as fibers, but the workers may have some at hand. */
         if (store.cut == atomic_load(&store.n)) {
             if (!add_slab() && !store.stacks && store.cutting == 0 &&
-                store.cut == atomic_load(&store.n)) {
-                fputs("conc: no memory for the stack of a task\n", stderr);
-                abort();
-            }
+                store.cut == atomic_load(&store.n))
+                return false;
             continue;
         }
         char *slab = store.slabs[store.cut++].stacks;
@@ -182,10 +180,32 @@ struct stack *conc_fiber_new_stack(void)
         store.cutting--;
     }
     __tsan_acquire(&store.stacks);
+    return true;
+}
+
+struct stack *conc_fiber_new_stack(void)
+{
+    conc_lock_acquire_runtime(&store.lock);
+    if (!have_stacks()) {
+        fputs("conc: no memory for the stack of a task\n", stderr);
+        abort();
+    }
     struct stack *stack = store.stacks;
     store.stacks = stack->next;
     conc_lock_release(&store.lock);
     return stack;
+}
+
+void conc_fiber_stock_stacks(struct worker *w)
+{
+    conc_lock_acquire_runtime(&store.lock);
+    have_stacks(); /* without memory the next that begins will say so */
+    struct stack **end = &w->stacks;
+    for (*end = store.stacks; *end && w->stacks_len < FREE_STACKS / 2; w->stacks_len++)
+        end = &(*end)->next;
+    store.stacks = *end;
+    *end = NULL;
+    conc_lock_release(&store.lock);
 }
 
 /* The first of the worker's stacks stays: it may still be in use. */
