@@ -86,21 +86,31 @@ static inline void conc_task_reset(struct conc_task *task)
     task->is_main = false;
 }
 
+/* What a task is to be: see conc_task_start_owned. */
+struct conc_task_order {
+    void (*body)(struct conc_task *task);
+    void (*fn)(void *);
+    void *arg;
+    const char *name;
+    const struct conc_site *site;
+    void (*on_end)(struct conc_task *task);
+    void *owner;
+};
+
 struct conc_engine {
     const char *name;
 
-    /* Makes room for a task of this engine, with the engine's own part initialised. ENOMEM. */
-    int (*create)(struct conc_task **task);
-
-    /* Begins to run conc_task_main(task), then conc_task_finish(task). EAGAIN or ENOMEM: nothing
-     * runs, the caller destroys it. */
-    int (*start)(struct conc_task *task);
+    /* Starts a task for `starter`, the caller: conc_task_launch (launch_internal.h). *handle, where
+     * that is not NULL, is set before the task runs, and as it was after a failure. ENOMEM, EAGAIN:
+     * nothing runs. */
+    int (*launch)(const struct conc_task_order *order, struct conc_task *starter,
+        struct conc_task **handle, bool service);
 
     /* Called once after the task has ended: waits for the little that is left of it (the thread's
      * exit), for the caller owns the memory afterwards. NULL: nothing is. */
     void (*reap)(struct conc_task *task);
 
-    /* Frees what create made. */
+    /* Frees a task that has ended, or has not begun. */
     void (*destroy)(struct conc_task *task);
 
     /* Leaves the calling task's function for good; conc_task_finish still runs. */
@@ -204,15 +214,6 @@ static inline void conc_unpark(struct conc_task *task);
  *
  * Codes as conc_task_start; on_end is not called after a failure.
  */
-struct conc_task_order {
-    void (*body)(struct conc_task *task);
-    void (*fn)(void *);
-    void *arg;
-    const char *name;
-    const struct conc_site *site;
-    void (*on_end)(struct conc_task *task);
-    void *owner;
-};
 int conc_task_start_owned(const struct conc_task_order *order);
 
 /* Waits for the little that is left of a task whose on_end has been called, and frees it. */

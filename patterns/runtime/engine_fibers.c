@@ -18,6 +18,7 @@
 
 #include "runtime/fiber_hot_internal.h"
 #include "runtime/fiber_stack.h"
+#include "runtime/launch_internal.h"
 #include "runtime/memory.h"
 
 /* --- ends and beginnings -------------------------------------------------------------------------
@@ -39,7 +40,11 @@ static inline void tell_end(struct fiber *fiber)
 static inline __attribute__((always_inline)) _Noreturn void leave_stack(
     struct worker *w, struct stack *stack, void *tsan, struct fiber *to)
 {
+#if CONC_TSAN
     w->left_tsan = tsan;
+#else
+    (void)tsan;
+#endif
     stack->next = w->stacks;
     w->stacks = stack;
     if (++w->stacks_len == FREE_STACKS)
@@ -94,31 +99,38 @@ void conc_fiber_main(void *arg)
     }
 }
 
-static int fibers_create(struct conc_task **task)
+/* Its timer is in no heap: that is so from the beginning, and after each wait. */
+static inline struct conc_task *create(void)
 {
     struct fiber *fiber = conc_fault_alloc_now() ? NULL : take_fiber(conc_fiber_worker_get());
     if (!fiber)
-        return ENOMEM;
+        return NULL;
     __tsan_acquire(fiber);
     conc_task_reset(&fiber->task);
     fiber->context.sp = NULL;
     atomic_store_explicit(&fiber->state, 0, memory_order_relaxed);
     fiber->noticed = false;
-    fiber->timer.link = NULL;
-    *task = &fiber->task;
-    return 0;
+    return &fiber->task;
 }
 
-static int fibers_start(struct conc_task *task)
+static inline int start(struct conc_task *task)
 {
     struct fiber *fiber = fiber_of(task);
     struct worker *w = conc_fiber_worker_get();
+#if CONC_TSAN
     fiber->tsan = __tsan_create_fiber(0);
+#endif
     atomic_store_explicit(&fiber->live, true, memory_order_release);
     __tsan_release(fiber);
     make_ready_last(w, fiber);
     conc_checkpoint(); /* who starts many for long is no exception */
     return 0;
+}
+
+static int fibers_launch(const struct conc_task_order *order, struct conc_task *starter,
+    struct conc_task **handle, bool service)
+{
+    return conc_task_launch(&conc_engine_fibers, create, start, order, starter, handle, service);
 }
 
 static void fibers_destroy(struct conc_task *task)
@@ -271,8 +283,7 @@ void conc_fibers_stop(void)
 
 const struct conc_engine conc_engine_fibers = {
     .name = "fibers",
-    .create = fibers_create,
-    .start = fibers_start,
+    .launch = fibers_launch,
     .destroy = fibers_destroy,
     .exit = fibers_exit,
     .park = fibers_park,

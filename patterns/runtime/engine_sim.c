@@ -29,6 +29,7 @@
 #include "runtime/fiber_stack.h"
 #include "runtime/fiber_switch.h"
 #include "runtime/fiber_tools.h"
+#include "runtime/launch_internal.h"
 #include "runtime/memory.h"
 #include "runtime/schedule_internal.h"
 #include "runtime/sim.h"
@@ -570,10 +571,10 @@ static struct sim_task *cut_task(void)
     return t;
 }
 
-static int sim_create(struct conc_task **task)
+static struct conc_task *create(void)
 {
     if (conc_fault_alloc_now())
-        return ENOMEM;
+        return NULL;
     lock_acquire();
     struct sim_task *t = s.free;
     if (t)
@@ -582,7 +583,7 @@ static int sim_create(struct conc_task **task)
         t = cut_task();
     conc_lock_release(&s.lock);
     if (!t)
-        return ENOMEM;
+        return NULL;
     __tsan_acquire(t);
     conc_task_reset(&t->task);
     t->state = ASLEEP;
@@ -591,11 +592,10 @@ static int sim_create(struct conc_task **task)
     t->fd = NULL;
     t->timer.link = NULL;
     atomic_store_explicit(&t->off, false, memory_order_relaxed);
-    *task = &t->task;
-    return 0;
+    return &t->task;
 }
 
-static int sim_start(struct conc_task *task)
+static int start(struct conc_task *task)
 {
     struct sim_task *t = sim_task(task);
     conc_fiber_prepare(&t->context, t->stack, t, fiber_main, t);
@@ -611,6 +611,12 @@ static int sim_start(struct conc_task *task)
         wake_from_outside(t);
     }
     return 0;
+}
+
+static int sim_launch(const struct conc_task_order *order, struct conc_task *starter,
+    struct conc_task **handle, bool service)
+{
+    return conc_task_launch(&conc_engine_sim, create, start, order, starter, handle, service);
 }
 
 static void sim_reap(struct conc_task *task)
@@ -671,8 +677,7 @@ struct conc_task *conc_sim_adopt_main(void)
 
 const struct conc_engine conc_engine_sim = {
     .name = "sim",
-    .create = sim_create,
-    .start = sim_start,
+    .launch = sim_launch,
     .reap = sim_reap,
     .destroy = sim_destroy,
     .exit = sim_exit,

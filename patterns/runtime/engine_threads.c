@@ -27,6 +27,7 @@
 #include "runtime/clock.h"
 #include "runtime/cores.h"
 #include "runtime/engine.h"
+#include "runtime/launch_internal.h"
 #include "runtime/memory.h"
 #include "runtime/parker.h"
 
@@ -64,14 +65,13 @@ static void sleep_destroy(struct thread_task *t)
     conc_parker_destroy(&t->parker);
 }
 
-static int threads_create(struct conc_task **task)
+static struct conc_task *create(void)
 {
     struct thread_task *t = conc_calloc(1, sizeof *t);
     if (!t)
-        return ENOMEM;
+        return NULL;
     sleep_init(t);
-    *task = &t->task;
-    return 0;
+    return &t->task;
 }
 
 static void threads_destroy(struct conc_task *task)
@@ -111,7 +111,7 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-static int threads_start(struct conc_task *task)
+static int start(struct conc_task *task)
 {
     int saved_errno = errno;
     pthread_t known_to_itself;
@@ -121,6 +121,12 @@ static int threads_start(struct conc_task *task)
         conc_census_thread_removed();
     errno = saved_errno;
     return rc;
+}
+
+static int threads_launch(const struct conc_task_order *order, struct conc_task *starter,
+    struct conc_task **handle, bool service)
+{
+    return conc_task_launch(&conc_engine_threads, create, start, order, starter, handle, service);
 }
 
 static void threads_reap(struct conc_task *task)
@@ -303,8 +309,7 @@ static void threads_blocking(void (*fn)(void *), void *arg)
 
 const struct conc_engine conc_engine_threads = {
     .name = "threads",
-    .create = threads_create,
-    .start = threads_start,
+    .launch = threads_launch,
     .reap = threads_reap,
     .destroy = threads_destroy,
     .exit = threads_exit,

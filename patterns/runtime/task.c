@@ -10,80 +10,24 @@
 #include "runtime/census.h"
 #include "runtime/clock.h"
 #include "runtime/engine.h"
+#include "runtime/launch_internal.h"
 #include "runtime/memory.h"
 #include "runtime/random.h"
 #include "runtime/timer_queue.h"
 #include "runtime/trace.h"
 
-static _Atomic(uint64_t) last_id;
-
-/* On fibers numbers are drawn by the block, one for each task that starts others: one shared number
- * for all would be a cache line that every start fights for. So the tasks that one task starts are
- * numbered in their order, wherever it runs. What is left of a block goes to the next task with the
- * same record, unless that one has a higher number. `block` is a power of two. */
-static inline uint64_t next_id(struct conc_task *starter, uint64_t block)
-{
-    uint64_t id = starter->next_id;
-    if (id <= starter->id)
-        id = atomic_fetch_add_explicit(&last_id, block, memory_order_relaxed) + 1;
-    starter->next_id = (id & (block - 1)) == 0 ? 0 : id + 1;
-    return id;
-}
-
-/* What every task begins with, whatever carries it. */
-static inline void enroll(struct conc_task *task, struct conc_task *starter, const char *name,
-    const struct conc_site *site)
-{
-    task->started = site;
-    task->id = next_id(starter, task->engine == &conc_engine_fibers ? 64 : 1);
-    atomic_store_explicit(&task->name, name, memory_order_relaxed);
-    conc_lock_init(&task->end_lock);
-}
+_Atomic(uint64_t) conc_task_last_id;
 
 /* `handle` is set before the task runs, for fn may look at it; NULL: there is an owner. */
-static inline __attribute__((always_inline)) int start(
+static inline int start(
     const struct conc_task_order *order, struct conc_task **handle, bool service)
 {
     if (!order->fn)
         return EINVAL;
-    conc_self(); /* the starter is a task itself, and has the lower number */
+    struct conc_task *self = conc_self(); /* the starter has the lower number */
     if (conc_fault_start_now())
         return EAGAIN;
-    const struct conc_engine *engine = conc_engine();
-    struct conc_task *made;
-    int rc = engine->create(&made);
-    if (rc != 0)
-        return rc;
-    made->engine = engine;
-    made->body = order->body;
-    made->fn = order->fn;
-    made->arg = order->arg;
-    made->service = service;
-    made->on_end = order->on_end;
-    made->owner = order->owner;
-    enroll(made, conc_task_current_get(), order->name, order->site);
-    if (!engine->tasks) {
-        conc_census_add(made);
-        conc_census_awake();
-    }
-    conc_trace(CONC_TRACE_START, made, NULL);
-    struct conc_task *before = handle ? *handle : NULL;
-    if (handle) {
-        made->joiner = NULL;
-        *handle = made;
-    }
-    rc = engine->start(made);
-    if (rc != 0) {
-        if (handle)
-            *handle = before;
-        if (!engine->tasks) {
-            conc_census_remove(made);
-            conc_census_ends();
-        }
-        conc_lock_destroy(&made->end_lock);
-        engine->destroy(made);
-    }
-    return rc;
+    return conc_engine()->launch(order, self, handle, service);
 }
 
 int conc_task_start_at(struct conc_task **task, void (*fn)(void *), void *arg, const char *name,
@@ -181,7 +125,7 @@ struct conc_task *conc_task_self(void)
     if (__builtin_expect(self != NULL, 1))
         return self;
     conc_runtime_init();
-    bool main_thread = atomic_load_explicit(&last_id, memory_order_relaxed) == 0;
+    bool main_thread = atomic_load_explicit(&conc_task_last_id, memory_order_relaxed) == 0;
     const struct conc_engine *engine = conc_engine();
     bool is_main = gettid() == getpid();
     self = NULL;
@@ -198,7 +142,7 @@ struct conc_task *conc_task_self(void)
         self = conc_thread_adopt();
     }
     self->is_main = is_main;
-    enroll(self, self, main_thread ? "main" : "thread", NULL);
+    conc_task_enroll(self, self, main_thread ? "main" : "thread", NULL);
     conc_census_add(self);
     conc_task_current_set(self);
     return self;
