@@ -47,12 +47,17 @@ struct shard {
 /* All fixed after create. */
 struct conc_safe_map {
     enum conc_safe_map_kind kind;
-    size_t shard_count; /* a power of two */
-    uint64_t seed;      /* makes the order of a map differ from the next one's */
+    size_t shard_mask; /* shards - 1; a power of two of them */
+    uint64_t seed;     /* makes the order of a map differ from the next one's */
     void (*drop)(void *value);
     void *(*share)(void *value);
     void *memory;
     struct shard *shards;
+
+    /* What keys of one word need, which are compared by one instruction: no call, and so the
+     * mutex's internal lock alone (conc_mutex_enter). */
+    bool short_set;
+    bool short_get;
 };
 
 /* ------------------------------------------------------------------ locks */
@@ -89,24 +94,17 @@ static inline void unlock_shared(struct conc_safe_map *map, struct shard *shard)
         conc_mutex_unlock(&shard->lock.mutex);
 }
 
-/* Whether the short way is open: an operation on a key of one word, under an internal lock alone
- * (conc_mutex_enter). It compares one word an entry, and calls nobody. */
-static inline bool is_short(const struct conc_safe_map *map, size_t key_size)
-{
-    return key_size == sizeof(uint64_t) && map->kind != CONC_SAFE_MAP_RW;
-}
-
 /* All shards, for a look at one moment. In the order of their addresses: two such looks at once
  * cannot wait for each other. */
 static void lock_all(struct conc_safe_map *map)
 {
-    for (size_t i = 0; i < map->shard_count; i++)
+    for (size_t i = 0; i <= map->shard_mask; i++)
         lock_shared(map, &map->shards[i]);
 }
 
 static void unlock_all(struct conc_safe_map *map)
 {
-    for (size_t i = 0; i < map->shard_count; i++)
+    for (size_t i = 0; i <= map->shard_mask; i++)
         unlock_shared(map, &map->shards[i]);
 }
 
@@ -142,7 +140,7 @@ static inline uint64_t hash_of(const struct conc_safe_map *map, const void *key,
 /* The upper bits choose the shard, the lower ones the bucket. */
 static struct shard *shard_of(struct conc_safe_map *map, uint64_t hash)
 {
-    return &map->shards[(hash >> 48) & (map->shard_count - 1)];
+    return &map->shards[(hash >> 48) & map->shard_mask];
 }
 
 static inline bool same_bytes(const void *a, const void *b, size_t size)
@@ -259,7 +257,9 @@ int conc_safe_map_create(struct conc_safe_map **map, const struct conc_safe_map_
     uintptr_t aligned = ((uintptr_t)memory + LINE - 1) & ~(uintptr_t)(LINE - 1);
     *made = (struct conc_safe_map){
         .kind = options->kind,
-        .shard_count = count,
+        .shard_mask = count - 1,
+        .short_set = options->kind != CONC_SAFE_MAP_RW,
+        .short_get = options->kind != CONC_SAFE_MAP_RW && !options->share,
         .seed = conc_random_u64(),
         .drop = options->drop,
         .share = options->share,
@@ -303,7 +303,7 @@ void conc_safe_map_destroy(struct conc_safe_map *map)
 {
     if (!map)
         return;
-    for (size_t i = 0; i < map->shard_count; i++)
+    for (size_t i = 0; i <= map->shard_mask; i++)
         shard_destroy(map, &map->shards[i]);
     conc_free(map->memory);
     conc_free(map);
@@ -336,9 +336,11 @@ static inline bool replace_word(
 static __attribute__((noinline)) int set_slowly(
     struct conc_safe_map *map, const void *key, size_t key_size, void *value)
 {
+    if (bad(map, key, key_size))
+        return EINVAL;
     uint64_t hash = hash_of(map, key, key_size);
     struct shard *shard = shard_of(map, hash);
-    if (is_short(map, key_size) && conc_mutex_enter(&shard->lock.mutex) &&
+    if (key_size == sizeof(uint64_t) && map->short_set && conc_mutex_enter(&shard->lock.mutex) &&
         replace_word(map, shard, hash, key, value))
         return 0;
     struct entry *fresh = NULL;
@@ -368,16 +370,13 @@ static __attribute__((noinline)) int set_slowly(
 
 int conc_safe_map_set(struct conc_safe_map *map, const void *key, size_t key_size, void *value)
 {
-    if (bad(map, key, key_size))
-        return EINVAL;
-    if (is_short(map, key_size)) {
-        uint64_t hash = hash_of(map, key, sizeof(uint64_t));
-        struct shard *shard = shard_of(map, hash);
-        if (conc_mutex_enter_quick(&shard->lock.mutex) &&
-            replace_word(map, shard, hash, key, value))
-            return 0;
-    }
-    return set_slowly(map, key, key_size, value);
+    if (key_size != sizeof(uint64_t) || bad(map, key, key_size) || !map->short_set)
+        return set_slowly(map, key, key_size, value);
+    uint64_t hash = hash_of(map, key, sizeof(uint64_t));
+    struct shard *shard = shard_of(map, hash);
+    if (conc_mutex_enter_quick(&shard->lock.mutex) && replace_word(map, shard, hash, key, value))
+        return 0;
+    return set_slowly(map, key, sizeof(uint64_t), value);
 }
 
 /* Inside the mutex of the shard, which it leaves. */
@@ -405,24 +404,24 @@ static inline int get(struct conc_safe_map *map, struct shard *shard, uint64_t h
 static __attribute__((noinline)) int get_slowly(
     struct conc_safe_map *map, const void *key, size_t key_size, void **value)
 {
+    if (bad(map, key, key_size))
+        return EINVAL;
     uint64_t hash = hash_of(map, key, key_size);
     struct shard *shard = shard_of(map, hash);
-    if (is_short(map, key_size) && !map->share && conc_mutex_enter(&shard->lock.mutex))
+    if (key_size == sizeof(uint64_t) && map->short_get && conc_mutex_enter(&shard->lock.mutex))
         return get_word(shard, hash, key, value);
     return get(map, shard, hash, key, key_size, value);
 }
 
 int conc_safe_map_get(struct conc_safe_map *map, const void *key, size_t key_size, void **value)
 {
-    if (bad(map, key, key_size))
-        return EINVAL;
-    if (is_short(map, key_size) && !map->share) {
-        uint64_t hash = hash_of(map, key, sizeof(uint64_t));
-        struct shard *shard = shard_of(map, hash);
-        if (conc_mutex_enter_quick(&shard->lock.mutex))
-            return get_word(shard, hash, key, value);
-    }
-    return get_slowly(map, key, key_size, value);
+    if (key_size != sizeof(uint64_t) || bad(map, key, key_size) || !map->short_get)
+        return get_slowly(map, key, key_size, value);
+    uint64_t hash = hash_of(map, key, sizeof(uint64_t));
+    struct shard *shard = shard_of(map, hash);
+    if (conc_mutex_enter_quick(&shard->lock.mutex))
+        return get_word(shard, hash, key, value);
+    return get_slowly(map, key, sizeof(uint64_t), value);
 }
 
 int conc_safe_map_take(struct conc_safe_map *map, const void *key, size_t key_size, void **value)
@@ -505,7 +504,7 @@ size_t conc_safe_map_len(struct conc_safe_map *map)
         return 0;
     size_t len = 0;
     lock_all(map);
-    for (size_t i = 0; i < map->shard_count; i++)
+    for (size_t i = 0; i <= map->shard_mask; i++)
         len += map->shards[i].len;
     unlock_all(map);
     return len;
@@ -522,7 +521,7 @@ struct pair {
 static int snapshot(struct conc_safe_map *map, struct pair **pairs, size_t *taken)
 {
     size_t len = 0, bytes = 0;
-    for (size_t i = 0; i < map->shard_count; i++) {
+    for (size_t i = 0; i <= map->shard_mask; i++) {
         len += map->shards[i].len;
         bytes += map->shards[i].key_bytes;
     }
@@ -533,7 +532,7 @@ static int snapshot(struct conc_safe_map *map, struct pair **pairs, size_t *take
         return ENOMEM;
     *pairs = copies;
     unsigned char *room = (unsigned char *)&copies[len];
-    for (size_t i = 0; i < map->shard_count; i++) {
+    for (size_t i = 0; i <= map->shard_mask; i++) {
         struct shard *shard = &map->shards[i];
         for (size_t b = 0; b <= shard->mask; b++) {
             for (struct entry *entry = shard->buckets[b]; entry; entry = entry->next) {
