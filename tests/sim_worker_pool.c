@@ -187,6 +187,24 @@ static void parent_cancelled(void)
     settle();
 }
 
+/* A task that a resting worker is given is run or cancelled, whatever comes first. */
+static void handed_over(void)
+{
+    n_workers = 1;
+    conc_context_with_cancel(&ctx, NULL);
+    sim_ok(conc_worker_pool_create(
+        &pool, &(struct conc_worker_pool_options){.workers = 1, .capacity = 0, .ctx = &ctx}));
+    sim_ok(conc_sleep(CONC_MS(1), NULL)); /* the worker rests */
+    sim_go(cancel_parent, NULL);
+    int rc = conc_worker_pool_try_submit(pool, run, &number_of[0], NULL);
+    sim_check(rc == 0 || rc == ECANCELED);
+    accepted[0] = rc == 0;
+    sim_join();
+    stop(NULL);
+    int cancelled = settle();
+    sim_reached(rc != 0 ? "refused" : cancelled ? "cancelled" : "run");
+}
+
 static void wait_until_idle(void *arg)
 {
     (void)arg;
@@ -240,6 +258,38 @@ static void waits(void)
     create(&(struct conc_worker_pool_options){.workers = 2, .capacity = (size_t)sim_draw(2)});
     sim_go(submit_and_wait, &low);
     sim_go(submit_and_wait, &high);
+    sim_join();
+    stop(NULL);
+    sim_check(settle() == 0);
+}
+
+static bool idle_seen;
+
+static void wait_for_either(void *arg)
+{
+    (void)arg;
+    int rc = conc_worker_pool_wait(pool, &ctx);
+    sim_check(rc == 0 || (rc == ECANCELED && !idle_seen));
+    sim_reached(rc == 0 ? "idle" : "given up");
+}
+
+static int run_until_given_up(void *arg, struct conc_context *with)
+{
+    (void)with;
+    ran[*(const int *)arg]++;
+    return conc_context_wait(&ctx);
+}
+
+/* Who was told to give up, and comes to it only when the pool is idle, says so. */
+static void idle_wins(void)
+{
+    create(&(struct conc_worker_pool_options){.workers = 1, .capacity = 1});
+    sim_ok(conc_worker_pool_submit(pool, run_until_given_up, &number_of[0], NULL));
+    accepted[0] = true;
+    sim_go(wait_for_either, NULL);
+    sim_go(cancel_parent, NULL);
+    sim_ok(conc_worker_pool_wait(pool, NULL));
+    idle_seen = true;
     sim_join();
     stop(NULL);
     sim_check(settle() == 0);
@@ -338,6 +388,49 @@ static void indexed(void)
         sim_check(result.arg == &number_of[i] && result.rc == (i % 2 ? EIO : 0));
     }
     sim_check(settle() == 0);
+}
+
+static int do_nothing(void *arg, struct conc_context *with)
+{
+    (void)arg;
+    (void)with;
+    return 0;
+}
+
+static void submit_two(void *arg)
+{
+    uint64_t *index = arg;
+    for (int i = 0; i < 2; i++) {
+        struct conc_worker_pool_task how = {.index = &index[i]};
+        sim_ok(conc_worker_pool_submit_with(pool, do_nothing, NULL, &how, NULL));
+    }
+}
+
+/* The first 64 results have their places; who comes next makes room for more, and so may another
+ * who comes at the same time. */
+static void more_places(void)
+{
+    enum { FIRST = 64 };
+    static uint64_t index[4];
+    struct conc_worker_pool_result result;
+    create(&(struct conc_worker_pool_options){
+        .workers = 2, .capacity = FIRST, .results = CONC_POOL_INDEXED});
+    for (int i = 0; i < FIRST; i++)
+        sim_ok(conc_worker_pool_submit(pool, do_nothing, NULL, NULL));
+    sim_go(submit_two, &index[0]);
+    sim_go(submit_two, &index[2]);
+    sim_join();
+    stop(NULL);
+    for (int i = 0; i < 4; i++) {
+        sim_check(index[i] >= FIRST && index[i] < FIRST + 4);
+        for (int k = 0; k < i; k++)
+            sim_check(index[k] != index[i]);
+    }
+    for (uint64_t i = 0; i < FIRST + 4; i++)
+        sim_ok(conc_worker_pool_result(pool, i, &result));
+    sim_rc(conc_worker_pool_result(pool, FIRST + 4, &result), ENOENT);
+    conc_worker_pool_destroy(pool);
+    conc_context_destroy(&ctx);
 }
 
 /* ---------------------------------------------------------------- workers */
@@ -450,7 +543,9 @@ int main(int argc, char **argv)
 {
     return SIM_MAIN(argc, argv, SIM(drain_races, "all", "some", "none"),
         SIM(cancel_races, "some cancelled", "none cancelled"), SIM(two_stops),
-        SIM(parent_cancelled), SIM(submit_gives_up, "all accepted", "given up"), SIM(counters),
-        SIM(waits), SIM(wait_gives_up, "idle", "given up"), SIM(stream, "all", "some"),
-        SIM(indexed), SIM(exits), SIM(urgent_first), SIM(in_turn), SIM(no_places));
+        SIM(parent_cancelled), SIM(handed_over, "refused", "cancelled", "run"),
+        SIM(submit_gives_up, "all accepted", "given up"), SIM(counters), SIM(waits),
+        SIM(idle_wins, "idle", "given up"), SIM(wait_gives_up, "idle", "given up"),
+        SIM(stream, "all", "some"), SIM(indexed), SIM(more_places), SIM(exits), SIM(urgent_first),
+        SIM(in_turn), SIM(no_places));
 }
