@@ -104,8 +104,10 @@ static inline int go(struct conc_errgroup *group, errgroup_fn *fn, void *arg,
     if (rc != 0)
         return rc;
     rc = conc_wait_group_go_entered(&group->tasks, &order);
-    if (rc != 0)
-        fail(group, rc);
+    if (rc != 0) {
+        fail(group, rc); /* before the count falls: who waits for the tasks sees it */
+        conc_wait_group_leave(&group->tasks);
+    }
     return rc;
 }
 
@@ -192,10 +194,11 @@ static int collect_start(struct collection *all, struct conc_wait_group *tasks,
     /* Asked once inside: whoever has left the place may have cancelled before. */
     rc = conc_context_error(all->ctx);
     if (rc == 0)
-        return conc_wait_group_go_entered(
+        rc = conc_wait_group_go_entered(
             tasks, &(struct conc_task_order){
                        .fn = collect_one, .arg = item, .name = "collect", .site = site});
-    conc_wait_group_add(tasks, -1);
+    if (rc != 0)
+        conc_wait_group_leave(tasks);
     return rc;
 }
 

@@ -6,6 +6,7 @@
  */
 
 #include "errgroup.h"
+#include "runtime/memory.h"
 #include "tests/sim.h"
 
 enum { MOST = 6 };
@@ -292,10 +293,35 @@ static void collect(void)
     conc_context_destroy(&ctx);
 }
 
+/* ---------------------------------------------------------------- no task to be had */
+
+static bool refused;
+
+static void go_fails(void *arg)
+{
+    conc_fault_start_at(1);
+    sim_rc(conc_errgroup_go(&group, succeed, arg, NULL), EAGAIN);
+    refused = true;
+}
+
+/* Who sees the task counted that could not be started waits until its error is the group's. */
+static void start_fails(void)
+{
+    if (conc_fault_start_at(0) < 0)
+        return; /* nothing can be made to fail in this build */
+    create();
+    sim_go(go_fails, &number_of[0]);
+    while (conc_errgroup_running(&group) == 0 && !refused)
+        conc_yield();
+    sim_rc(conc_errgroup_wait(&group, NULL), EAGAIN);
+    sim_join();
+    settle();
+}
+
 int main(int argc, char **argv)
 {
     return SIM_MAIN(argc, argv, SIM(first_error, "EIO", "ENOSPC"), SIM(later_errors_lose),
         SIM(no_error), SIM(limited), SIM(go_races, "started", "refused"), SIM(exits),
         SIM(wait_gives_up, "ended", "given up"), SIM(parent_cancelled),
-        SIM(collect, "all", "cancelled"));
+        SIM(collect, "all", "cancelled"), SIM(start_fails));
 }

@@ -143,10 +143,12 @@ int conc_wait_group_go_entered(struct conc_wait_group *group, struct conc_task_o
 {
     order->on_end = task_ended;
     order->owner = group;
-    int rc = conc_task_start_owned(order);
-    if (rc != 0)
-        leave(group, NULL, false);
-    return rc;
+    return conc_task_start_owned(order);
+}
+
+void conc_wait_group_leave(struct conc_wait_group *group)
+{
+    leave(group, NULL, false);
 }
 
 int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), void *arg,
@@ -155,7 +157,10 @@ int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), voi
     struct conc_task_order order = {.fn = fn, .arg = arg, .name = name, .site = site};
     if (!add_quick(group, 1))
         join_all(add(group, 1, site));
-    return conc_wait_group_go_entered(group, &order);
+    int rc = conc_wait_group_go_entered(group, &order);
+    if (rc != 0)
+        leave(group, NULL, false);
+    return rc;
 }
 
 static const char for_room[] = "for room in wait group";
