@@ -6,7 +6,7 @@
 #include "runtime/memory.h"
 #include "sync/cond.h"
 #include "sync/context.h"
-#include "sync/mutex.h"
+#include "sync/mutex_internal.h"
 
 /* Two conditions, one per state somebody may wait for. With a single one a signal meant for a
  * popper can wake a pusher, who finds no room and sleeps again; the signal is used up, and in the
@@ -81,7 +81,6 @@ static int wait_on(struct conc_bounded_queue *queue, struct conc_cond *cond,
     return site ? conc_cond_wait_at(cond, &queue->mutex, ctx, site) : EAGAIN;
 }
 
-/* Waits when `site` is given. */
 /* snippet: push */
 static int push(struct conc_bounded_queue *queue, const void *item, struct conc_context *ctx,
     const struct conc_site *site)
@@ -103,7 +102,7 @@ static int push(struct conc_bounded_queue *queue, const void *item, struct conc_
 /* end snippet */
 
 /* The same where nobody has to wait or be woken: a few instructions, inside the mutex, which it
- * leaves (conc_mutex_enter). False: nothing is done. */
+ * leaves (sync/mutex_internal.h). False: nothing is done. */
 static inline bool put(struct conc_bounded_queue *queue, const void *item)
 {
     bool can =
@@ -121,7 +120,7 @@ static __attribute__((noinline)) int push_contended(struct conc_bounded_queue *q
     return done ? 0 : push(queue, item, ctx, site);
 }
 
-/* The common way makes no call but the last, so it saves no registers. */
+/* Waits when `site` is given. */
 int conc_bounded_queue_push_at(struct conc_bounded_queue *queue, const void *item,
     struct conc_context *ctx, const struct conc_site *site)
 {
@@ -141,7 +140,6 @@ int conc_bounded_queue_try_push(struct conc_bounded_queue *queue, const void *it
     return conc_bounded_queue_push_at(queue, item, NULL, NULL);
 }
 
-/* Waits when `site` is given. */
 static int pop(struct conc_bounded_queue *queue, void *item, struct conc_context *ctx,
     const struct conc_site *site)
 {
@@ -183,6 +181,7 @@ static __attribute__((noinline)) int pop_contended(struct conc_bounded_queue *qu
     return done ? 0 : pop(queue, item, ctx, site);
 }
 
+/* Waits when `site` is given. */
 int conc_bounded_queue_pop_at(struct conc_bounded_queue *queue, void *item,
     struct conc_context *ctx, const struct conc_site *site)
 {

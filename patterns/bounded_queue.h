@@ -15,7 +15,7 @@
  * Any number of tasks may call any function at once, but destroy. Items are of one size and copied
  * in and out, first in, first out; what they point to belongs to whoever holds the item. Closing is
  * the pushers' business, as with a channel. It cannot stand in a select, and its capacity is at
- * least 1: where that matters, take sync/chan.h, which is faster as well.
+ * least 1: where that matters, or tasks often wait, take sync/chan.h.
  */
 
 #include <stdbool.h>

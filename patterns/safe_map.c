@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * A hash table with chains, and a lock; or many of both. The three kinds differ in lock_shared and
- * lock_alone alone. The locks are those of sync/, on which a task may wait, not the runtime's own:
- * so share may be called, and a table grown, while one is held.
+ * A hash table with chains, and a lock; or many of both. The locks are those of sync/, on which a
+ * task may wait: so share may be called, and a table grown, while one is held. The three kinds
+ * differ in lock_shared and lock_alone; and where the lock is a mutex there is a short way for keys
+ * of one word, on which nobody is called and no memory is needed, inside the mutex's internal lock.
  */
 
 #include "safe_map.h"
@@ -13,7 +14,7 @@
 
 #include "runtime/memory.h"
 #include "runtime/random.h"
-#include "sync/mutex.h"
+#include "sync/mutex_internal.h"
 #include "sync/rw_mutex.h"
 
 enum {
@@ -53,11 +54,8 @@ struct conc_safe_map {
     void *(*share)(void *value);
     void *memory;
     struct shard *shards;
-
-    /* What keys of one word need, which are compared by one instruction: no call, and so the
-     * mutex's internal lock alone (conc_mutex_enter). */
-    bool short_set;
-    bool short_get;
+    bool short_set; /* the short way is open to set, */
+    bool short_get; /* and to get, which then does not call share */
 };
 
 /* ------------------------------------------------------------------ locks */
@@ -316,35 +314,22 @@ static bool bad(const struct conc_safe_map *map, const void *key, size_t key_siz
     return !map || (!key && key_size > 0);
 }
 
-/* Inside the mutex of the shard, which it leaves. False: a new key, and nothing is done. */
-static inline bool replace_word(
-    struct conc_safe_map *map, struct shard *shard, uint64_t hash, const void *key, void *value)
-{
-    struct entry *entry = *find(shard, hash, key, sizeof(uint64_t));
-    if (!entry) {
-        conc_mutex_leave(&shard->lock.mutex);
-        return false;
-    }
-    void *old = entry->value;
-    entry->value = value;
-    conc_mutex_leave(&shard->lock.mutex);
-    let_go(map, old);
-    return true;
-}
-
-/* In its own function, as every way but the most common: that one then saves no registers. */
-static __attribute__((noinline)) int set_slowly(
-    struct conc_safe_map *map, const void *key, size_t key_size, void *value)
+/* `seems_new`: the key was not there a moment ago. */
+static __attribute__((noinline)) int set_in_full(
+    struct conc_safe_map *map, const void *key, size_t key_size, void *value, bool seems_new)
 {
     if (bad(map, key, key_size))
         return EINVAL;
     uint64_t hash = hash_of(map, key, key_size);
     struct shard *shard = shard_of(map, hash);
-    if (key_size == sizeof(uint64_t) && map->short_set && conc_mutex_enter(&shard->lock.mutex) &&
-        replace_word(map, shard, hash, key, value))
-        return 0;
     struct entry *fresh = NULL;
-    for (;;) {
+    for (;; seems_new = true) {
+        /* The copy of a new key is made without the lock; then somebody may have been faster. */
+        if (seems_new) {
+            fresh = entry_create(hash, key, key_size, value);
+            if (!fresh)
+                return ENOMEM;
+        }
         lock_alone(map, shard);
         struct entry *entry = *find(shard, hash, key, key_size);
         if (entry) {
@@ -355,38 +340,12 @@ static __attribute__((noinline)) int set_slowly(
             let_go(map, old);
             return 0;
         }
-        if (fresh) {
+        if (fresh)
             insert(shard, fresh);
-            unlock_alone(map, shard);
-            return 0;
-        }
-        /* A new key. The copy is made without the lock; then somebody may have been faster. */
         unlock_alone(map, shard);
-        fresh = entry_create(hash, key, key_size, value);
-        if (!fresh)
-            return ENOMEM;
+        if (fresh)
+            return 0;
     }
-}
-
-int conc_safe_map_set(struct conc_safe_map *map, const void *key, size_t key_size, void *value)
-{
-    if (key_size != sizeof(uint64_t) || bad(map, key, key_size) || !map->short_set)
-        return set_slowly(map, key, key_size, value);
-    uint64_t hash = hash_of(map, key, sizeof(uint64_t));
-    struct shard *shard = shard_of(map, hash);
-    if (conc_mutex_enter_quick(&shard->lock.mutex) && replace_word(map, shard, hash, key, value))
-        return 0;
-    return set_slowly(map, key, sizeof(uint64_t), value);
-}
-
-/* Inside the mutex of the shard, which it leaves. */
-static inline int get_word(struct shard *shard, uint64_t hash, const void *key, void **value)
-{
-    const struct entry *entry = *find(shard, hash, key, sizeof(uint64_t));
-    if (entry && value)
-        *value = entry->value;
-    conc_mutex_leave(&shard->lock.mutex);
-    return entry ? 0 : ENOENT;
 }
 
 static inline int get(struct conc_safe_map *map, struct shard *shard, uint64_t hash,
@@ -401,27 +360,13 @@ static inline int get(struct conc_safe_map *map, struct shard *shard, uint64_t h
     return rc;
 }
 
-static __attribute__((noinline)) int get_slowly(
+static __attribute__((noinline)) int get_in_full(
     struct conc_safe_map *map, const void *key, size_t key_size, void **value)
 {
     if (bad(map, key, key_size))
         return EINVAL;
     uint64_t hash = hash_of(map, key, key_size);
-    struct shard *shard = shard_of(map, hash);
-    if (key_size == sizeof(uint64_t) && map->short_get && conc_mutex_enter(&shard->lock.mutex))
-        return get_word(shard, hash, key, value);
-    return get(map, shard, hash, key, key_size, value);
-}
-
-int conc_safe_map_get(struct conc_safe_map *map, const void *key, size_t key_size, void **value)
-{
-    if (key_size != sizeof(uint64_t) || bad(map, key, key_size) || !map->short_get)
-        return get_slowly(map, key, key_size, value);
-    uint64_t hash = hash_of(map, key, sizeof(uint64_t));
-    struct shard *shard = shard_of(map, hash);
-    if (conc_mutex_enter_quick(&shard->lock.mutex))
-        return get_word(shard, hash, key, value);
-    return get_slowly(map, key, sizeof(uint64_t), value);
+    return get(map, shard_of(map, hash), hash, key, key_size, value);
 }
 
 int conc_safe_map_take(struct conc_safe_map *map, const void *key, size_t key_size, void **value)
@@ -494,6 +439,101 @@ int conc_safe_map_load_or_store(struct conc_safe_map *map, const void *key, size
     if (rc == 0 && loaded)
         *loaded = true;
     return rc;
+}
+
+/* ------------------------------------------------------------------ one key of one word
+ *
+ * The short way: as above, inside the mutex of the shard (conc_mutex_enter), which it leaves.
+ */
+
+/* True: *entry is the key's, or NULL. False, and NULL: not found so far, and too many are left for
+ * a section of a few instructions. */
+static inline bool find_word(
+    const struct shard *shard, uint64_t hash, const void *key, struct entry **found)
+{
+    enum { FEW = 8 };
+    struct entry *entry = shard->buckets[hash & shard->mask];
+    for (int i = 0; entry && i < FEW; i++, entry = entry->next) {
+        if (entry->hash == hash && entry->key_size == sizeof(uint64_t) &&
+            same_bytes(entry->key, key, sizeof(uint64_t))) {
+            *found = entry;
+            return true;
+        }
+    }
+    *found = NULL;
+    return !entry;
+}
+
+static inline int set_inside(
+    struct conc_safe_map *map, struct shard *shard, uint64_t hash, const void *key, void *value)
+{
+    struct entry *entry;
+    bool known = find_word(shard, hash, key, &entry);
+    void *old = NULL;
+    if (entry) {
+        old = entry->value;
+        entry->value = value;
+    }
+    conc_mutex_leave(&shard->lock.mutex);
+    if (!entry)
+        return set_in_full(map, key, sizeof(uint64_t), value, known);
+    let_go(map, old);
+    return 0;
+}
+
+static __attribute__((noinline)) int set_contended(
+    struct conc_safe_map *map, const void *key, void *value)
+{
+    uint64_t hash = hash_of(map, key, sizeof(uint64_t));
+    struct shard *shard = shard_of(map, hash);
+    if (conc_mutex_enter(&shard->lock.mutex))
+        return set_inside(map, shard, hash, key, value);
+    return set_in_full(map, key, sizeof(uint64_t), value, false);
+}
+
+int conc_safe_map_set(struct conc_safe_map *map, const void *key, size_t key_size, void *value)
+{
+    if (key_size != sizeof(uint64_t) || bad(map, key, key_size) || !map->short_set)
+        return set_in_full(map, key, key_size, value, false);
+    uint64_t hash = hash_of(map, key, sizeof(uint64_t));
+    struct shard *shard = shard_of(map, hash);
+    if (conc_mutex_enter_quick(&shard->lock.mutex))
+        return set_inside(map, shard, hash, key, value);
+    return set_contended(map, key, value);
+}
+
+static inline int get_inside(
+    struct conc_safe_map *map, struct shard *shard, uint64_t hash, const void *key, void **value)
+{
+    struct entry *entry;
+    bool known = find_word(shard, hash, key, &entry);
+    if (entry && value)
+        *value = entry->value;
+    conc_mutex_leave(&shard->lock.mutex);
+    if (!known)
+        return get_in_full(map, key, sizeof(uint64_t), value);
+    return entry ? 0 : ENOENT;
+}
+
+static __attribute__((noinline)) int get_contended(
+    struct conc_safe_map *map, const void *key, void **value)
+{
+    uint64_t hash = hash_of(map, key, sizeof(uint64_t));
+    struct shard *shard = shard_of(map, hash);
+    if (conc_mutex_enter(&shard->lock.mutex))
+        return get_inside(map, shard, hash, key, value);
+    return get_in_full(map, key, sizeof(uint64_t), value);
+}
+
+int conc_safe_map_get(struct conc_safe_map *map, const void *key, size_t key_size, void **value)
+{
+    if (key_size != sizeof(uint64_t) || bad(map, key, key_size) || !map->short_get)
+        return get_in_full(map, key, key_size, value);
+    uint64_t hash = hash_of(map, key, sizeof(uint64_t));
+    struct shard *shard = shard_of(map, hash);
+    if (conc_mutex_enter_quick(&shard->lock.mutex))
+        return get_inside(map, shard, hash, key, value);
+    return get_contended(map, key, value);
 }
 
 /* ------------------------------------------------------------------ the whole map */

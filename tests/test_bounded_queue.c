@@ -155,6 +155,34 @@ END_TEST
 
 /* ---------------------------------------------------------------- one task */
 
+/* Items that are copied by words, or else, come out as they went in. */
+START_TEST(sizes)
+{
+    static const size_t bytes[] = {1, 3, 4, 7, 8, 12, 16, 24, 64, 72, 100};
+    for (size_t k = 0; k < sizeof bytes / sizeof *bytes; k++) {
+        enum { CAPACITY = 3, ITEMS = 20 };
+        struct conc_bounded_queue *queue;
+        unsigned char in[100], out[101];
+        unit_ok(conc_bounded_queue_create(&queue, bytes[k], CAPACITY, NULL));
+        for (int i = 0; i < ITEMS + CAPACITY; i++) {
+            for (size_t at = 0; at < bytes[k]; at++)
+                in[at] = (unsigned char)(7 * i + 3 * (int)at);
+            if (i >= CAPACITY) {
+                out[bytes[k]] = 0xA5; /* behind the item */
+                unit_ok(conc_bounded_queue_pop(queue, out, NULL));
+                ck_assert_uint_eq(out[bytes[k]], 0xA5);
+                for (size_t at = 0; at < bytes[k]; at++)
+                    ck_assert_uint_eq(out[at], (unsigned char)(7 * (i - CAPACITY) + 3 * (int)at));
+            }
+            if (i < ITEMS)
+                unit_ok(conc_bounded_queue_push(queue, in, NULL));
+        }
+        ck_assert_uint_eq(conc_bounded_queue_len(queue), 0);
+        conc_bounded_queue_destroy(queue);
+    }
+}
+END_TEST
+
 START_TEST(bad_arguments)
 {
     struct conc_bounded_queue *queue = NULL;
@@ -378,6 +406,6 @@ END_TEST
 
 int main(void)
 {
-    return unit_main("bounded_queue", push_matrix, pop_matrix, bad_arguments, ring, close_and_drop,
-        create_faults, both_sides_wait, cancel_wakes_all, cancel_loses_nothing);
+    return unit_main("bounded_queue", push_matrix, pop_matrix, sizes, bad_arguments, ring,
+        close_and_drop, create_faults, both_sides_wait, cancel_wakes_all, cancel_loses_nothing);
 }

@@ -3,6 +3,8 @@
 
 #include <stdatomic.h>
 
+#include "runtime/memory.h"
+#include "runtime/task.h"
 #include "safe_map.h"
 #include "sync/wait_group.h"
 #include "tests/unit.h"
@@ -100,28 +102,37 @@ START_TEST(keys)
 }
 END_TEST
 
-/* Keys of one word have a way of their own through set and get. */
-START_TEST(word_keys)
+/* Keys of one word have a way of their own through set and get, but not to the end of a long chain:
+ * there are some where the table cannot grow. */
+static void check_word_keys(int kind, bool grows)
 {
     int values[3];
+    struct conc_safe_map *map = map_of(kind, NULL, NULL);
+    void *value = &values[2];
+    for (uint64_t key = 0; key < 200; key++) {
+        unit_rc(conc_safe_map_get(map, &key, sizeof(key), &value), ENOENT);
+        ck_assert_ptr_eq(value, &values[2]); /* untouched */
+        conc_fault_alloc_at(grows ? 0 : 2);  /* the second one is for growing */
+        unit_ok(conc_safe_map_set(map, &key, sizeof(key), &values[key % 2]));
+        conc_fault_alloc_at(0);
+    }
+    for (uint64_t key = 0; key < 200; key++) {
+        unit_ok(conc_safe_map_get(map, &key, sizeof(key), &value));
+        ck_assert_ptr_eq(value, &values[key % 2]);
+        unit_ok(conc_safe_map_set(map, &key, sizeof(key), &values[2])); /* in its place */
+        unit_ok(conc_safe_map_get(map, &key, sizeof(key), &value));
+        ck_assert_ptr_eq(value, &values[2]);
+        unit_ok(conc_safe_map_get(map, &key, sizeof(key), NULL));
+    }
+    ck_assert_uint_eq(conc_safe_map_len(map), 200);
+    conc_safe_map_destroy(map);
+}
+
+START_TEST(word_keys)
+{
     for (int kind = 0; kind < KINDS; kind++) {
-        struct conc_safe_map *map = map_of(kind, NULL, NULL);
-        void *value = &values[2];
-        for (uint64_t key = 0; key < 200; key++) {
-            unit_rc(conc_safe_map_get(map, &key, sizeof(key), &value), ENOENT);
-            ck_assert_ptr_eq(value, &values[2]); /* untouched */
-            unit_ok(conc_safe_map_set(map, &key, sizeof(key), &values[key % 2]));
-        }
-        for (uint64_t key = 0; key < 200; key++) {
-            unit_ok(conc_safe_map_get(map, &key, sizeof(key), &value));
-            ck_assert_ptr_eq(value, &values[key % 2]);
-            unit_ok(conc_safe_map_set(map, &key, sizeof(key), &values[2])); /* in its place */
-            unit_ok(conc_safe_map_get(map, &key, sizeof(key), &value));
-            ck_assert_ptr_eq(value, &values[2]);
-            unit_ok(conc_safe_map_get(map, &key, sizeof(key), NULL));
-        }
-        ck_assert_uint_eq(conc_safe_map_len(map), 200);
-        conc_safe_map_destroy(map);
+        check_word_keys(kind, true);
+        check_word_keys(kind, false);
     }
 }
 END_TEST
@@ -469,6 +480,48 @@ START_TEST(shares)
 }
 END_TEST
 
+static atomic_bool sharing;
+static const uint64_t shared_key = 1;
+
+static void *share_and_yield(void *value)
+{
+    atomic_store(&sharing, true);
+    for (int i = 0; i < 20; i++)
+        conc_yield();
+    atomic_store(&sharing, false);
+    return value;
+}
+
+static void drop_unshared(void *value)
+{
+    (void)value;
+    ck_assert(!atomic_load(&sharing));
+}
+
+static void get_shared(void *map)
+{
+    void *value;
+    unit_ok(conc_safe_map_get(map, &shared_key, sizeof(shared_key), &value));
+}
+
+/* A value is not let go of while somebody is in share: whoever changes the key waits. */
+START_TEST(set_waits_for_share)
+{
+    for (int kind = 0; kind < KINDS; kind++) {
+        struct conc_safe_map *map = map_of(kind, drop_unshared, share_and_yield);
+        struct conc_wait_group group = CONC_WAIT_GROUP_INIT;
+        unit_ok(conc_safe_map_set(map, &shared_key, sizeof(shared_key), map));
+        unit_ok(conc_wait_group_go(&group, get_shared, map));
+        while (!atomic_load(&sharing) && conc_wait_group_count(&group) > 0)
+            conc_yield();
+        unit_ok(conc_safe_map_set(map, &shared_key, sizeof(shared_key), map));
+        unit_ok(conc_wait_group_wait(&group, NULL));
+        conc_safe_map_destroy(map);
+        conc_wait_group_destroy(&group);
+    }
+}
+END_TEST
+
 /* ---------------------------------------------------------------- no memory */
 
 /* Fails every allocation in turn: the map stays what it was, and the value the caller's. */
@@ -680,6 +733,7 @@ END_TEST
 int main(void)
 {
     return unit_main("safe_map", set_get_delete, keys, word_keys, load_or_store, bad_arguments,
-        agrees_with_an_array, range_is_a_snapshot, one_moment, drops_once, shares, no_allocation,
-        exactly_one_stores, values_that_come_and_go, drop_may_call);
+        agrees_with_an_array, range_is_a_snapshot, one_moment, drops_once, shares,
+        set_waits_for_share, no_allocation, exactly_one_stores, values_that_come_and_go,
+        drop_may_call);
 }

@@ -100,7 +100,7 @@ void conc_fiber_main(void *arg)
 }
 
 /* Its timer is in no heap: that is so from the beginning, and after each wait. */
-static inline struct conc_task *create(void)
+static inline struct conc_task *fibers_create(void)
 {
     struct fiber *fiber = conc_fault_alloc_now() ? NULL : take_fiber(conc_fiber_worker_get());
     if (!fiber)
@@ -113,7 +113,7 @@ static inline struct conc_task *create(void)
     return &fiber->task;
 }
 
-static inline int start(struct conc_task *task)
+static inline int fibers_start(struct conc_task *task)
 {
     struct fiber *fiber = fiber_of(task);
     struct worker *w = conc_fiber_worker_get();
@@ -130,7 +130,8 @@ static inline int start(struct conc_task *task)
 static int fibers_launch(const struct conc_task_order *order, struct conc_task *starter,
     struct conc_task **handle, bool service)
 {
-    return conc_task_launch(&conc_engine_fibers, create, start, order, starter, handle, service);
+    return conc_task_launch(
+        &conc_engine_fibers, fibers_create, fibers_start, order, starter, handle, service);
 }
 
 static void fibers_destroy(struct conc_task *task)

@@ -571,7 +571,7 @@ static struct sim_task *cut_task(void)
     return t;
 }
 
-static struct conc_task *create(void)
+static struct conc_task *sim_create(void)
 {
     if (conc_fault_alloc_now())
         return NULL;
@@ -595,7 +595,7 @@ static struct conc_task *create(void)
     return &t->task;
 }
 
-static int start(struct conc_task *task)
+static int sim_start(struct conc_task *task)
 {
     struct sim_task *t = sim_task(task);
     conc_fiber_prepare(&t->context, t->stack, t, fiber_main, t);
@@ -616,7 +616,8 @@ static int start(struct conc_task *task)
 static int sim_launch(const struct conc_task_order *order, struct conc_task *starter,
     struct conc_task **handle, bool service)
 {
-    return conc_task_launch(&conc_engine_sim, create, start, order, starter, handle, service);
+    return conc_task_launch(
+        &conc_engine_sim, sim_create, sim_start, order, starter, handle, service);
 }
 
 static void sim_reap(struct conc_task *task)

@@ -65,7 +65,7 @@ static void sleep_destroy(struct thread_task *t)
     conc_parker_destroy(&t->parker);
 }
 
-static struct conc_task *create(void)
+static struct conc_task *threads_create(void)
 {
     struct thread_task *t = conc_calloc(1, sizeof *t);
     if (!t)
@@ -111,7 +111,7 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-static int start(struct conc_task *task)
+static int threads_start(struct conc_task *task)
 {
     int saved_errno = errno;
     pthread_t known_to_itself;
@@ -126,7 +126,8 @@ static int start(struct conc_task *task)
 static int threads_launch(const struct conc_task_order *order, struct conc_task *starter,
     struct conc_task **handle, bool service)
 {
-    return conc_task_launch(&conc_engine_threads, create, start, order, starter, handle, service);
+    return conc_task_launch(
+        &conc_engine_threads, threads_create, threads_start, order, starter, handle, service);
 }
 
 static void threads_reap(struct conc_task *task)

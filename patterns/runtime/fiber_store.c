@@ -156,28 +156,33 @@ static struct stack *cut_slab(char *slab)
     return list;
 }
 
+/* Makes the stacks of one more slab. Under the lock, which is released meanwhile. */
+static void cut_next(void)
+{
+    char *slab = store.slabs[store.cut++].stacks;
+    store.cutting++;
+    conc_lock_release(&store.lock);
+    struct stack *list = cut_slab(slab);
+    struct stack *last = list;
+    while (last->next)
+        last = last->next;
+    conc_lock_acquire_runtime(&store.lock);
+    last->next = store.stacks;
+    store.stacks = list;
+    store.cutting--;
+}
+
 /* Sees to it that some are free. Under the lock, which is released meanwhile. False: no memory. */
 static bool have_stacks(void)
 {
     while (!store.stacks) {
-        /* There are as many stacks as fibers, but the workers may have some at hand. */
-        if (store.cut == atomic_load(&store.n)) {
-            if (!add_slab() && !store.stacks && store.cutting == 0 &&
-                store.cut == atomic_load(&store.n))
-                return false;
-            continue;
+        if (store.cut < atomic_load(&store.n)) {
+            cut_next();
+        } else if (!add_slab() && !store.stacks && store.cutting == 0 &&
+                   store.cut == atomic_load(&store.n)) {
+            /* There are as many stacks as fibers, but the workers have some at hand. */
+            return false;
         }
-        char *slab = store.slabs[store.cut++].stacks;
-        store.cutting++;
-        conc_lock_release(&store.lock);
-        struct stack *list = cut_slab(slab);
-        struct stack *last = list;
-        while (last->next)
-            last = last->next;
-        conc_lock_acquire_runtime(&store.lock);
-        last->next = store.stacks;
-        store.stacks = list;
-        store.cutting--;
     }
     __tsan_acquire(&store.stacks);
     return true;
@@ -196,15 +201,21 @@ struct stack *conc_fiber_new_stack(void)
     return stack;
 }
 
+/* Only while there are slabs to be cut, and so enough for every task that has been started. */
 void conc_fiber_stock_stacks(struct worker *w)
 {
     conc_lock_acquire_runtime(&store.lock);
-    have_stacks(); /* without memory the next that begins will say so */
-    struct stack **end = &w->stacks;
-    for (*end = store.stacks; *end && w->stacks_len < FREE_STACKS / 2; w->stacks_len++)
-        end = &(*end)->next;
-    store.stacks = *end;
-    *end = NULL;
+    if (store.cut < atomic_load(&store.n)) {
+        if (!store.stacks)
+            cut_next();
+        __tsan_acquire(&store.stacks);
+        struct stack **end = &w->stacks;
+        *end = store.stacks;
+        for (; *end && w->stacks_len < FREE_STACKS / 2; w->stacks_len++)
+            end = &(*end)->next;
+        store.stacks = *end;
+        *end = NULL;
+    }
     conc_lock_release(&store.lock);
 }
 

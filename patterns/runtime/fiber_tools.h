@@ -44,6 +44,7 @@ void __tsan_destroy_fiber(void *fiber);
 void __tsan_switch_to_fiber(void *fiber, unsigned flags);
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
+void __tsan_write8(void *address);
 
 #else
 
@@ -53,6 +54,7 @@ void __tsan_release(void *address);
 #define __tsan_switch_to_fiber(fiber, flags) ((void)(fiber))
 #define __tsan_acquire(address) ((void)(address))
 #define __tsan_release(address) ((void)(address))
+#define __tsan_write8(address) ((void)(address))
 
 #endif
 

@@ -201,7 +201,8 @@ static inline int conc_lock_try_alone(struct conc_lock_bias *bias, struct conc_l
     int taken = 0;
     atomic_store_explicit(&bias->entering, true, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst); /* the other half is a barrier on all cores */
-    if (__builtin_expect(atomic_load_explicit(&bias->alone, memory_order_relaxed), 1) &&
+    /* Acquire: who made us alone has seen the last outsider leave, with the lock it took. */
+    if (__builtin_expect(atomic_load_explicit(&bias->alone, memory_order_acquire), 1) &&
         __builtin_expect(!atomic_load_explicit(&lock->held, memory_order_acquire), 1)) {
         atomic_store_explicit(&lock->held, 1, memory_order_relaxed);
         taken = 1;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "runtime/timer_heap.h"
 
+#include <assert.h>
+
 /* Makes the later of two roots the first child of the earlier, which is returned. */
 static struct conc_timer_node *meld(struct conc_timer_node *a, struct conc_timer_node *b)
 {
@@ -58,6 +60,7 @@ static void set_root(struct conc_timer_heap *heap, struct conc_timer_node *root)
 void conc_timer_heap_insert(
     struct conc_timer_heap *heap, struct conc_timer_node *node, int64_t when_ns)
 {
+    assert(!node->link);
     node->when_ns = when_ns;
     node->child = NULL;
     node->sibling = NULL;

@@ -55,11 +55,9 @@ static inline void conc_cond_signal(struct conc_cond *cond);
 /* Wakes every task that waits at this moment. Never waits. */
 static inline void conc_cond_broadcast(struct conc_cond *cond);
 
-/* For the two above. A look is enough where nobody waits: whoever found the state missing stood in
- * the queue before it unlocked the mutex, under which the state was changed. */
-void conc_cond_wake_one(struct conc_cond *cond);
-void conc_cond_wake_all(struct conc_cond *cond);
-
+/* For the two above, and for who holds or has entered the mutex under which the state changes.
+ * False: nobody waits who has found the state missing, for he stood in the queue before he unlocked
+ * the mutex. True: perhaps somebody does. */
 static inline bool conc_cond_has_waiters(const struct conc_cond *cond)
 {
     /* Helgrind and DRD do not see what orders this look. */
@@ -71,6 +69,9 @@ static inline bool conc_cond_waited_on(struct conc_cond *cond)
     conc_sim_point();
     return conc_cond_has_waiters(cond);
 }
+
+void conc_cond_wake_one(struct conc_cond *cond);
+void conc_cond_wake_all(struct conc_cond *cond);
 
 static inline void conc_cond_signal(struct conc_cond *cond)
 {

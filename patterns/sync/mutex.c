@@ -4,7 +4,7 @@
 #include "runtime/check.h"
 #include "runtime/clock.h"
 #include "sync/context.h"
-#include "sync/mutex.h"
+#include "sync/mutex_internal.h"
 
 /* A waiter that has waited this long is handed the mutex by unlock; a younger one is woken and
  * competes with the tasks that run. */

@@ -60,20 +60,7 @@ int conc_mutex_try_lock_at(struct conc_mutex *mutex, const struct conc_site *sit
 #define conc_mutex_unlock(mutex) conc_mutex_unlock_at((mutex), CONC_HERE)
 static inline void conc_mutex_unlock_at(struct conc_mutex *mutex, const struct conc_site *site);
 
-/*
- * bool conc_mutex_enter(struct conc_mutex *mutex)
- *
- * For a section of a few instructions that waits for nothing, calls nobody and allocates nothing:
- * the internal lock is enough for that, where nobody holds the mutex, and costs half. Others who
- * want the mutex look until conc_mutex_leave, and do not sleep. True: inside. False: held by
- * somebody (perhaps the caller), or the checks are on, which want to see an owner: take it by
- * conc_mutex_lock. The quick one gives up, too, where it would have to wait for the internal lock.
- */
-bool conc_mutex_enter(struct conc_mutex *mutex);
-static inline bool conc_mutex_enter_quick(struct conc_mutex *mutex);
-static inline void conc_mutex_leave(struct conc_mutex *mutex);
-
-/* For the functions below. The rest of them when somebody waits or is wrong: called with the
+/* For the two functions below. The rest of them when somebody waits or is wrong: called with the
  * internal lock held, which they release. */
 int conc_mutex_lock_held(
     struct conc_mutex *mutex, struct conc_context *ctx, const struct conc_site *site);
@@ -121,21 +108,6 @@ static inline __attribute__((always_inline)) void conc_mutex_unlock_at(
         conc_mutex_unlock_slow(mutex, site);
     else if (!conc_mutex_give(mutex, self))
         conc_mutex_unlock_held(mutex, site);
-}
-
-static inline __attribute__((always_inline)) bool conc_mutex_enter_quick(struct conc_mutex *mutex)
-{
-    if (conc_is_watched() || !conc_lock_acquire_quick(&mutex->lock))
-        return false;
-    if (__builtin_expect(mutex->owner == NULL, 1))
-        return true;
-    conc_lock_release(&mutex->lock);
-    return false;
-}
-
-static inline void conc_mutex_leave(struct conc_mutex *mutex)
-{
-    conc_lock_release(&mutex->lock);
 }
 
 #endif
