@@ -5,9 +5,11 @@
 /*
  * How a task is started: the same on every engine but for two steps, which each engine gives. The
  * whole is compiled into the engine, as its launch: a start on fibers is so short that two calls
- * through a table would be a tenth of a task. The engines are not instrumented for TSan, so it has
- * to be told what is written to the program's memory.
+ * through a table would be a tenth of a task. Not every engine is instrumented for TSan, so it
+ * has to be told what is written to the program's memory.
  */
+
+#include <errno.h>
 
 #include "runtime/census.h"
 #include "runtime/engine.h"
