@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 
 /*
- * The fibers and their stacks. Both come by the slab, as many of the one as of the other, are never
- * given back, and are used anew. They are kept apart, for a fiber needs a stack only once it runs:
- * a hundred tasks that are started and do not wait run on one stack, which is in the cache, and not
- * on a hundred, which are not. Each worker keeps some of both at hand.
+ * The fibers and their stacks. Both come by the slab, are never given back, and are used anew.
+ * There is a stack for each fiber, so that whoever has been started finds one, and besides as many
+ * as the workers may have at hand. The two are kept apart, for a fiber needs a stack only once it
+ * runs: a hundred tasks that are started and do not wait run on one stack, which is in the cache,
+ * and not on a hundred, which are not. Each worker keeps some of both at hand.
  */
 
 #include <assert.h>
@@ -27,11 +28,13 @@ static struct {
     struct conc_lock lock; /* guards the rest */
     struct fiber *fibers;  /* that are free */
     struct stack *stacks;  /* the same */
-    size_t cut;            /* slabs whose stacks have been made, or are being made */
+    size_t cut;            /* slabs of stacks that have been made, or are being made */
     size_t cutting;        /* of them, those that are being made */
     char *mapped;          /* slabs to come, */
     size_t mapped_len;     /* so many */
-    atomic_size_t n;       /* slabs; what the table says of them is read without the lock */
+    atomic_size_t n;       /* slabs of fibers, */
+    atomic_size_t
+        stacks_n; /* and of stacks; what the table says of them is read without the lock */
     struct {
         char *stacks;
         struct fiber *fibers;
@@ -64,8 +67,31 @@ static char *next_mapped(void)
     return slab;
 }
 
-/* Under the lock, which is released meanwhile. False: no memory. */
-static bool add_slab(void)
+/* One more slab of stacks. Under the lock, which may be released meanwhile. False: no memory. */
+static bool add_stacks(void)
+{
+    char *stacks = next_mapped();
+    size_t n = atomic_load(&store.stacks_n);
+    if (stacks && n == MAX_SLABS) { /* it goes back */
+        store.mapped = stacks;
+        store.mapped_len++;
+    }
+    if (!stacks || n == MAX_SLABS)
+        return false;
+    store.slabs[n].stacks = stacks;
+    atomic_store(&store.stacks_n, n + 1);
+    return true;
+}
+
+/* So many slabs of stacks belong to so many of fibers: the workers keep FREE_STACKS - 1 at most. */
+static size_t stacks_for(size_t fibers)
+{
+    size_t workers = (size_t)atomic_load(&conc_fibers.wanted) + 1;
+    return fibers + (workers * (FREE_STACKS - 1) + CONC_STACKS_A_SLAB - 1) / CONC_STACKS_A_SLAB;
+}
+
+/* One more slab of fibers. Under the lock, which is released meanwhile. False: no memory. */
+static bool add_fibers(void)
 {
     enum { SIZE = CONC_STACKS_A_SLAB * sizeof(struct fiber) };
     conc_lock_release(&store.lock);
@@ -73,13 +99,10 @@ static bool add_slab(void)
     if (fibers)
         memset(fibers, 0, SIZE);
     conc_lock_acquire_runtime(&store.lock);
-    char *stacks = fibers ? next_mapped() : NULL;
-    size_t n = atomic_load(&store.n);
-    if (stacks && n == MAX_SLABS) { /* it goes back */
-        store.mapped = stacks;
-        store.mapped_len++;
-    }
-    if (!stacks || n == MAX_SLABS) {
+    bool have = fibers != NULL;
+    while (have && atomic_load(&store.stacks_n) < stacks_for(atomic_load(&store.n) + 1))
+        have = add_stacks();
+    if (!have) {
         free(fibers);
         return false;
     }
@@ -88,7 +111,7 @@ static bool add_slab(void)
         fibers[i].next = store.fibers;
         store.fibers = &fibers[i];
     }
-    store.slabs[n].stacks = stacks;
+    size_t n = atomic_load(&store.n);
     store.slabs[n].fibers = fibers;
     atomic_store(&store.n, n + 1);
     return true;
@@ -99,7 +122,7 @@ struct fiber *conc_fiber_new(struct worker *w)
     conc_fiber_monitor_begin();
     conc_lock_acquire_runtime(&store.lock);
     while (!store.fibers)
-        if (!add_slab())
+        if (!add_fibers())
             break;
     struct fiber *fiber = store.fibers;
     if (fiber)
@@ -176,13 +199,10 @@ static void cut_next(void)
 static bool have_stacks(void)
 {
     while (!store.stacks) {
-        if (store.cut < atomic_load(&store.n)) {
+        if (store.cut < atomic_load(&store.stacks_n))
             cut_next();
-        } else if (!add_slab() && !store.stacks && store.cutting == 0 &&
-                   store.cut == atomic_load(&store.n)) {
-            /* There are as many stacks as fibers, but the workers have some at hand. */
-            return false;
-        }
+        else if (!add_stacks() && !store.stacks && store.cutting == 0)
+            return false; /* not to happen, but where workers were added */
     }
     __tsan_acquire(&store.stacks);
     return true;
@@ -201,21 +221,18 @@ struct stack *conc_fiber_new_stack(void)
     return stack;
 }
 
-/* Only while there are slabs to be cut, and so enough for every task that has been started. */
 void conc_fiber_stock_stacks(struct worker *w)
 {
     conc_lock_acquire_runtime(&store.lock);
-    if (store.cut < atomic_load(&store.n)) {
-        if (!store.stacks)
-            cut_next();
-        __tsan_acquire(&store.stacks);
-        struct stack **end = &w->stacks;
-        *end = store.stacks;
-        for (; *end && w->stacks_len < FREE_STACKS / 2; w->stacks_len++)
-            end = &(*end)->next;
-        store.stacks = *end;
-        *end = NULL;
-    }
+    if (!store.stacks && store.cut < atomic_load(&store.stacks_n))
+        cut_next();
+    __tsan_acquire(&store.stacks);
+    struct stack **end = &w->stacks;
+    *end = store.stacks;
+    for (; *end && w->stacks_len < FREE_STACKS / 2; w->stacks_len++)
+        end = &(*end)->next;
+    store.stacks = *end;
+    *end = NULL;
     conc_lock_release(&store.lock);
 }
 
@@ -239,7 +256,7 @@ void conc_fiber_return_stacks(struct worker *w)
 bool conc_fiber_stack_hit(const void *address)
 {
     size_t place;
-    size_t n = atomic_load(&store.n);
+    size_t n = atomic_load(&store.stacks_n);
     for (size_t i = 0; i < n; i++)
         if (conc_fiber_in_guard(store.slabs[i].stacks, address, &place))
             return true;
