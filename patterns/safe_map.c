@@ -314,7 +314,7 @@ static bool bad(const struct conc_safe_map *map, const void *key, size_t key_siz
     return !map || (!key && key_size > 0);
 }
 
-/* `seems_new`: the key was not there a moment ago. */
+/* `seems_new`: the key was not there a moment ago, so the entry for it is made at once. */
 static __attribute__((noinline)) int set_in_full(
     struct conc_safe_map *map, const void *key, size_t key_size, void *value, bool seems_new)
 {
@@ -446,7 +446,7 @@ int conc_safe_map_load_or_store(struct conc_safe_map *map, const void *key, size
  * The short way: as above, inside the mutex of the shard (conc_mutex_enter), which it leaves.
  */
 
-/* True: *entry is the key's, or NULL. False, and NULL: not found so far, and too many are left for
+/* True: *found is the key's, or NULL. False, and NULL: not found so far, and too many are left for
  * a section of a few instructions. */
 static inline bool find_word(
     const struct shard *shard, uint64_t hash, const void *key, struct entry **found)

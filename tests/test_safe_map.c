@@ -480,12 +480,14 @@ START_TEST(shares)
 }
 END_TEST
 
-static atomic_bool sharing;
+static atomic_bool sharing, about_to_set;
 static const uint64_t shared_key = 1;
 
 static void *share_and_yield(void *value)
 {
     atomic_store(&sharing, true);
+    while (!atomic_load(&about_to_set))
+        conc_yield();
     for (int i = 0; i < 20; i++)
         conc_yield();
     atomic_store(&sharing, false);
@@ -514,7 +516,9 @@ START_TEST(set_waits_for_share)
         unit_ok(conc_wait_group_go(&group, get_shared, map));
         while (!atomic_load(&sharing) && conc_wait_group_count(&group) > 0)
             conc_yield();
+        atomic_store(&about_to_set, true);
         unit_ok(conc_safe_map_set(map, &shared_key, sizeof(shared_key), map));
+        atomic_store(&about_to_set, false);
         unit_ok(conc_wait_group_wait(&group, NULL));
         conc_safe_map_destroy(map);
         conc_wait_group_destroy(&group);

@@ -7,7 +7,7 @@
  * one thread, and at every choice point (each operation on a channel, a lock, a context …, each
  * start, wake-up and yield) a number drawn from the seed says who goes on. So a seed is a schedule:
  * the same one gives the same run, step for step, and a thousand of them are a thousand
- * interleavings. (In one build and with one CONC_CHECK: the checks make more choice points.)
+ * interleavings. (In one build, with the same CONC_CHECK: the checks make more choice points.)
  *
  * A program takes its schedule from CONC_SCHEDULE, else from its seed (CONC_SEED,
  * conc_random_seed). ./conc explore runs a program under many; a test does so by a process for each

@@ -55,8 +55,8 @@ static inline void conc_cond_signal(struct conc_cond *cond);
 /* Wakes every task that waits at this moment. Never waits. */
 static inline void conc_cond_broadcast(struct conc_cond *cond);
 
-/* For the two above, and for who holds or has entered the mutex under which the state changes.
- * False: nobody waits who has found the state missing, for he stood in the queue before he unlocked
+/* A look, for signal and broadcast, and for who is inside the mutex under which the state changes.
+ * False: nobody waits, for whoever found the state missing stood in the queue before he unlocked
  * the mutex. True: perhaps somebody does. */
 static inline bool conc_cond_has_waiters(const struct conc_cond *cond)
 {
@@ -70,6 +70,7 @@ static inline bool conc_cond_waited_on(struct conc_cond *cond)
     return conc_cond_has_waiters(cond);
 }
 
+/* The rest of signal and broadcast. */
 void conc_cond_wake_one(struct conc_cond *cond);
 void conc_cond_wake_all(struct conc_cond *cond);
 

@@ -26,7 +26,7 @@
  * want to see an owner. Then it is for conc_mutex_lock. */
 bool conc_mutex_enter(struct conc_mutex *mutex);
 
-/* The same, but gives up where it would have to look for the internal lock, and where somebody
+/* The same, but gives up where it would have to wait for the internal lock, and where somebody
  * looks on (sim, a trace, the checks). A function that does what is common behind this one, and
  * calls another last of all for the rest, saves no registers. */
 static inline __attribute__((always_inline)) bool conc_mutex_enter_quick(struct conc_mutex *mutex)

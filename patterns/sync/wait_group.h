@@ -65,14 +65,14 @@ int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), voi
     const char *name, const struct conc_site *site);
 
 /*
- * The same in two steps, for groups with a limit and others that are built on this one. The first
+ * The same in steps, for groups with a limit and others that are built on this one. The first
  * waits until fewer than `limit` (at least 1, the same in all calls) are counted, and counts one
  * more; first come, first served. Without a site: EAGAIN instead of waiting. The second starts the
  * task that is counted; when it has ended its place goes to the first that waits for one. Of the
  * order (engine.h) it fills in on_end and the owner, which is the group: there a body finds it.
  * Codes of the first: 0, EAGAIN, ECANCELED, ETIMEDOUT; of the second, those of conc_wait_group_go.
- * When it fails, or is not called, the third gives the place up. In a group with a limit only tasks
- * are counted.
+ * When it fails, or is not called, the third gives the place up; it never waits. In a group with a
+ * limit only tasks are counted.
  */
 int conc_wait_group_enter_at(struct conc_wait_group *group, int64_t limit, struct conc_context *ctx,
     const struct conc_site *site);
