@@ -20,6 +20,9 @@
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
 #endif
+#ifndef PIDFD_SELF_THREAD
+#define PIDFD_SELF_THREAD -10000
+#endif
 
 /* Stacks that get guards by mprotect: two mappings each, and half of the kernel's limit for others.
  */
@@ -93,18 +96,15 @@ void conc_fiber_guard(char *stack)
 }
 
 /* One piece of advice on the same part of all stacks of a slab, in a single call where the kernel
- * (6.13 and later) takes many for the caller's own memory. False: it does not take this one. */
+ * (6.15 and later) takes many for the caller's own memory, and the caller for a descriptor of
+ * itself. False: it does not take this one. */
 static bool advise_all(char *slab, size_t offset, size_t len, int advice)
 {
     struct iovec pages[CONC_STACKS_A_SLAB];
     for (size_t i = 0; i < CONC_STACKS_A_SLAB; i++)
         pages[i] = (struct iovec){slab + i * conc_fiber_stack_size() + offset, len};
-    long done = -1;
-    int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
-    if (self >= 0) {
-        done = syscall(SYS_process_madvise, self, pages, CONC_STACKS_A_SLAB, advice, 0);
-        close(self);
-    }
+    long done =
+        syscall(SYS_process_madvise, PIDFD_SELF_THREAD, pages, CONC_STACKS_A_SLAB, advice, 0);
     size_t first = done > 0 ? (size_t)done / len : 0;
     for (size_t i = first; i < CONC_STACKS_A_SLAB; i++)
         if (madvise(pages[i].iov_base, len, advice) != 0)
