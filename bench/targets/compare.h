@@ -39,6 +39,9 @@ bool rounds_run(struct measured *results, int rounds, int64_t ms, bool *go);
  * of a second at most (quiet.c). */
 void quiet_wait(void);
 
+/* Whether none is seen to at this moment. True, too, where the last wait was in vain. */
+bool quiet_still(void);
+
 /* Of the waits so far, the share that came to that. */
 double quiet_share(void);
 

@@ -96,6 +96,12 @@ void quiet_wait(void)
     in_a_row = 0;
 }
 
+bool quiet_still(void)
+{
+    cpu_set_t ours;
+    return in_a_row > 0 || sched_getaffinity(0, sizeof ours, &ours) != 0 || quiet_now(&ours);
+}
+
 double quiet_share(void)
 {
     return waits > 0 ? 1 - (double)given_up / waits : 1;
