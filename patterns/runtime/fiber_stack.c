@@ -96,8 +96,8 @@ void conc_fiber_guard(char *stack)
 }
 
 /* One piece of advice on the same part of all stacks of a slab, in a single call where the kernel
- * (6.15 and later) takes many for the caller's own memory, and the caller for a descriptor of
- * itself. False: it does not take this one. */
+ * takes many for the caller's own memory, and a number for the caller in the place of a descriptor
+ * (6.18 does both). False: it does not take this one. */
 static bool advise_all(char *slab, size_t offset, size_t len, int advice)
 {
     struct iovec pages[CONC_STACKS_A_SLAB];

@@ -32,9 +32,9 @@ static struct {
     size_t cutting;        /* of them, those that are being made */
     char *mapped;          /* slabs to come, */
     size_t mapped_len;     /* so many */
-    atomic_size_t n;       /* slabs of fibers, */
-    atomic_size_t
-        stacks_n; /* and of stacks; what the table says of them is read without the lock */
+    /* Slabs of fibers, and of stacks. What the table says of them is read without the lock. */
+    atomic_size_t n;
+    atomic_size_t stacks_n;
     struct {
         char *stacks;
         struct fiber *fibers;
