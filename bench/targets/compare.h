@@ -14,10 +14,11 @@ enum contender { FIBERS, THREADS, TEXTBOOK, GO_1, GO_2, CONTENDERS };
 
 enum { MAX_ROUNDS = 30 };
 
-/* What was measured of one row. */
+/* What was measured of one row: of each contender one figure for each round. */
 struct measured {
     bool wanted; /* the row is to be measured */
     int n[CONTENDERS];
+    int quiet[CONTENDERS]; /* so many, the first, are of runs that no other guest disturbed */
     double values[CONTENDERS][MAX_ROUNDS];
 };
 
@@ -31,19 +32,17 @@ double measured_median(const struct measured *m, enum contender contender);
 double measured_go(const struct measured *m);
 
 /* Runs this program and the Go program, if it lies beside it, `rounds` times per row and contender,
- * in random order. `results` has rows_n places. False when something failed, which has been said on
- * stderr. */
+ * in random order. A run that another guest of the host has disturbed is done again later, whosever
+ * it is and whatever it gave, for as long as the rounds have taken. `results` has rows_n places.
+ * False when something failed, which has been said on stderr. */
 bool rounds_run(struct measured *results, int rounds, int64_t ms, bool *go);
 
-/* Waits until no other guest of the host is seen to slow the cores that we may use, about a third
- * of a second at most (quiet.c). */
-void quiet_wait(void);
+/* Waits until no other guest of the host is seen to slow the cores that we may use (quiet.c).
+ * False: one was, for a third of a second. */
+bool quiet_wait(void);
 
-/* Whether none is seen to at this moment. True, too, where the last wait was in vain. */
+/* Whether none is seen to at this moment. */
 bool quiet_still(void);
-
-/* Of the waits so far, the share that came to that. */
-double quiet_share(void);
 
 /* `load` is that of the machine before the first round. */
 void table_print(const struct measured *results, int rounds, bool go, double load);

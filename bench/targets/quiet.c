@@ -20,15 +20,13 @@
 enum { ROUNDS = 30000, LOOKS = 3, FIRST_LOOKS = 100, MOST_CORES = 8, PAUSE_MS = 5 };
 
 /* For a wait; and how many waits in vain say that the cores have become slower for good. */
-enum { PATIENCE_MS = 300, IN_VAIN = 8 };
+enum { PATIENCE_MS = 300, IN_VAIN = 100 };
 
 /* As much longer than at best as still counts as alone. */
 static const double alone = 1.1;
 
 static int64_t best_ns[MOST_CORES]; /* 0: not known */
-static int waits;
-static int given_up;
-static int in_a_row; /* given up */
+static int in_vain;                 /* waits, in a row */
 
 /* Four chains that do not wait for each other. */
 static int64_t probe_ns(void)
@@ -76,33 +74,27 @@ static bool quiet_now(const cpu_set_t *ours)
     return quiet;
 }
 
-void quiet_wait(void)
+bool quiet_wait(void)
 {
     cpu_set_t ours;
     if (sched_getaffinity(0, sizeof ours, &ours) != 0)
-        return;
-    waits++;
+        return true;
     int64_t give_up_ns = conc_machine_now_ns() + CONC_MS(PATIENCE_MS);
     while (!quiet_now(&ours)) {
         if (conc_machine_now_ns() >= give_up_ns) {
-            given_up++;
-            if (++in_a_row % IN_VAIN == 0)
+            if (++in_vain % IN_VAIN == 0)
                 for (int i = 0; i < MOST_CORES; i++)
                     best_ns[i] = 0;
-            return;
+            return false;
         }
         poll(NULL, 0, PAUSE_MS);
     }
-    in_a_row = 0;
+    in_vain = 0;
+    return true;
 }
 
 bool quiet_still(void)
 {
     cpu_set_t ours;
-    return in_a_row > 0 || sched_getaffinity(0, sizeof ours, &ours) != 0 || quiet_now(&ours);
-}
-
-double quiet_share(void)
-{
-    return waits > 0 ? 1 - (double)given_up / waits : 1;
+    return sched_getaffinity(0, sizeof ours, &ours) != 0 || quiet_now(&ours);
 }

@@ -209,6 +209,20 @@ static void print_left_out(const struct measured *results)
     }
 }
 
+/* In per cent of all figures. */
+static double disturbed(const struct measured *results)
+{
+    int n = 0;
+    int quiet = 0;
+    for (size_t i = 0; i < rows_n; i++) {
+        for (enum contender c = FIBERS; c < CONTENDERS; c++) {
+            n += results[i].n[c];
+            quiet += results[i].quiet[c];
+        }
+    }
+    return n > 0 ? 100.0 * (n - quiet) / n : 0;
+}
+
 void table_print(const struct measured *results, int rounds, bool go, double load)
 {
     struct tally tallies[2] = {0};
@@ -221,9 +235,9 @@ void table_print(const struct measured *results, int rounds, bool go, double loa
     if (load > 0.5)
         printf("The load was %.1f before it began: figures of two threads are not to be trusted.\n",
             load);
-    if (quiet_share() < 0.9)
-        printf("Other guests of the host slowed the cores when %.0f %% of the runs began.\n",
-            100 * (1 - quiet_share()));
+    if (disturbed(results) > 1)
+        printf("%.0f %% of the figures are of runs that other guests of the host have disturbed.\n",
+            disturbed(results));
     printf("\n");
     printf("%-22s %-7s %8s %4s %8s %8s %8s %8s %7s  %s\n", "row", "engine", "time", "+-", "pthread",
         "Go", "Go/ours ", "target", "x limit", "verdict");

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "bench/targets/compare.h"
+#include "runtime/cores.h"
 #include "runtime/random.h"
 
 enum { PATIENCE_S = 60, OUTPUT = 4096 };
@@ -108,8 +109,23 @@ static bool complain(const struct job *job, const char *why)
     return false;
 }
 
+/* One figure more; where there is one for each round already, in the place of a disturbed one. */
+static void keep(struct measured *m, enum contender contender, double value, bool quiet, int rounds)
+{
+    double *values = m->values[contender];
+    int n = m->n[contender];
+    int at = quiet ? m->quiet[contender]++ : n;
+    if (n < rounds) {
+        values[n] = values[at];
+        m->n[contender]++;
+    }
+    if (at < rounds)
+        values[at] = value;
+}
+
 /* Lines of "ID FIGURE", one for each row of the group. */
-static bool keep_figures(const struct job *job, char *output, struct measured *results)
+static bool keep_figures(
+    const struct job *job, char *output, bool quiet, int rounds, struct measured *results)
 {
     size_t row = job->row;
     char *rest = output;
@@ -122,8 +138,7 @@ static bool keep_figures(const struct job *job, char *output, struct measured *r
             strncmp(line, rows[row].id, (size_t)(space - line)) != 0 ||
             rows[row].id[space - line] != '\0')
             return complain(job, "prints no figure");
-        struct measured *m = &results[row];
-        m->values[job->contender][m->n[job->contender]++] = value;
+        keep(&results[row], job->contender, value, quiet, rounds);
         row++;
     } while (row < rows_n && row_same_run(&rows[row], &rows[job->row]));
     return true;
@@ -165,20 +180,6 @@ static bool run_job(const struct job *job, int64_t ms, char output[OUTPUT])
     return true;
 }
 
-/* A run that another guest is seen to have disturbed by its end is done again, whosever it is and
- * whatever it gave: twice at most. */
-static bool measure(const struct job *job, int64_t ms, struct measured *results)
-{
-    char output[OUTPUT];
-    for (int again = 2;; again--) {
-        quiet_wait();
-        if (!run_job(job, ms, output))
-            return false;
-        if (again == 0 || quiet_still())
-            return keep_figures(job, output, results);
-    }
-}
-
 /* ---- rounds ---- */
 
 static bool find_programs(bool *go)
@@ -206,45 +207,91 @@ static void shuffle(struct job *jobs, size_t n, uint64_t *draws)
     }
 }
 
-bool rounds_run(struct measured *results, int rounds, int64_t ms, bool *go)
+/* The processes of which a figure is still wanted, and what they are to give. */
+struct race {
+    struct job *jobs;
+    size_t n;
+    uint64_t draws;
+    int64_t ms;
+    int rounds; /* and so many figures of each */
+    struct measured *results;
+    bool good;     /* nothing has failed */
+    bool terminal; /* where it may be said how far it is */
+};
+
+/* Runs one, and counts it out where it is done; or has failed, for it may hang each time. */
+static void run_one(struct race *race, size_t i, bool quiet)
 {
-    if (!find_programs(go))
-        return false;
-    struct job *jobs = calloc(rows_n * CONTENDERS, sizeof *jobs);
-    if (!jobs) {
-        fprintf(stderr, "conc-targets: no memory\n");
-        return false;
+    char output[OUTPUT];
+    struct job *job = &race->jobs[i];
+    bool ran = run_job(job, race->ms, output) &&
+               keep_figures(job, output, quiet && quiet_still(), race->rounds, race->results);
+    if (!ran || race->results[job->row].quiet[job->contender] == race->rounds)
+        *job = race->jobs[--race->n];
+    race->good = race->good && ran;
+}
+
+/* Each of them once, in random order. Later than the last of the rounds none is begun while another
+ * guest is seen to disturb, nor at `until_ns` and after. */
+static void run_all(struct race *race, int round, int64_t until_ns)
+{
+    bool again = round >= race->rounds;
+    shuffle(race->jobs, race->n, &race->draws);
+    for (size_t i = race->n; i-- > 0 && conc_machine_now_ns() < until_ns;) {
+        const struct job *job = &race->jobs[i];
+        if (race->terminal)
+            fprintf(stderr, "\r\033[Kround %d%s, %zu to go: %s, %s", round + 1,
+                again ? ", of those disturbed" : "", i + 1, name_of(&rows[job->row]),
+                engine_names[job->contender]);
+        bool quiet = quiet_wait();
+        if (quiet || !again)
+            run_one(race, i, quiet);
     }
+    if (race->terminal)
+        fprintf(stderr, "\r\033[K");
+}
+
+/* What there is to run, with room for all. */
+static size_t list_jobs(struct job *jobs, const struct measured *results, bool go)
+{
     size_t n = 0;
     for (size_t row = 0; row < rows_n; row++) {
         bool follows = row > 0 && row_same_run(&rows[row - 1], &rows[row]);
         for (enum contender c = FIBERS; c < CONTENDERS; c++)
-            if (results[row].wanted && !follows && contender_has(c, &rows[row], *go))
+            if (results[row].wanted && !follows && contender_has(c, &rows[row], go))
                 jobs[n++] = (struct job){.row = row, .contender = c};
     }
+    return n;
+}
+
+bool rounds_run(struct measured *results, int rounds, int64_t ms, bool *go)
+{
+    struct race race = {.draws = (uint64_t)time(NULL),
+        .ms = ms,
+        .rounds = rounds,
+        .results = results,
+        .good = true,
+        .terminal = isatty(STDERR_FILENO) != 0};
+    if (!find_programs(go))
+        return false;
+    race.jobs = calloc(rows_n * CONTENDERS, sizeof *race.jobs);
+    if (!race.jobs) {
+        fprintf(stderr, "conc-targets: no memory\n");
+        return false;
+    }
+    race.n = list_jobs(race.jobs, results, *go);
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
-    uint64_t draws = (uint64_t)time(NULL);
-    bool terminal = isatty(STDERR_FILENO) != 0;
-    bool good = true;
-    for (int round = 0; round < rounds; round++) {
-        shuffle(jobs, n, &draws);
-        for (size_t i = 0; i < n; i++) {
-            if (terminal)
-                fprintf(stderr, "\r\033[Kround %d of %d, %zu of %zu: %s, %s", round + 1, rounds,
-                    i + 1, n, name_of(&rows[jobs[i].row]), engine_names[jobs[i].contender]);
-            /* What has failed once is not tried again: it may hang each time. */
-            if (!measure(&jobs[i], ms, results)) {
-                good = false;
-                jobs[i] = jobs[--n];
-                i--;
-            }
-        }
-    }
-    if (terminal)
-        fprintf(stderr, "\r\033[K");
+    int64_t began_ns = conc_machine_now_ns();
+    int round = 0;
+    while (round < rounds)
+        run_all(&race, round++, INT64_MAX);
+    int64_t now_ns = conc_machine_now_ns();
+    int64_t until_ns = now_ns + (now_ns - began_ns);
+    while (race.n > 0 && conc_machine_now_ns() < until_ns)
+        run_all(&race, round++, until_ns);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
-    free(jobs);
-    return good;
+    free(race.jobs);
+    return race.good;
 }
