@@ -392,6 +392,72 @@ START_TEST(checkpoint_on_threads)
 }
 END_TEST
 
+struct others {
+    struct conc_chan *ch;
+    atomic_int served;
+};
+
+static void sleep_once(void *arg)
+{
+    struct others *others = arg;
+    conc_sleep(CONC_MS(1), NULL);
+    atomic_fetch_add(&others->served, 1);
+}
+
+static void yield_often(void *arg)
+{
+    struct others *others = arg;
+    for (int i = 0; i < 100; i++)
+        conc_yield();
+    atomic_fetch_add(&others->served, 1);
+}
+
+static void receive_once(void *arg)
+{
+    struct others *others = arg;
+    if (conc_chan_recv(others->ch, NULL, NULL) == 0)
+        atomic_fetch_add(&others->served, 1);
+}
+
+static void *send_once(void *arg)
+{
+    struct others *others = arg;
+    conc_chan_send(others->ch, NULL, NULL);
+    return NULL;
+}
+
+static void end_at_once(void *arg)
+{
+    (void)arg;
+}
+
+/* The end of a task hands the worker to who joins it: for ever, where that one goes on to start the
+ * next, but those that are ready, whose time has come or whom a thread outside has woken have their
+ * turns all the same. */
+START_TEST(joins_keep_nobody_waiting)
+{
+    begin("1");
+    struct others others = {.served = 0};
+    struct conc_wait_group group = CONC_WAIT_GROUP_INIT;
+    pthread_t outside;
+    unit_ok(conc_chan_create(&others.ch, 0, 0, NULL));
+    unit_ok(conc_wait_group_go(&group, sleep_once, &others));
+    unit_ok(conc_wait_group_go(&group, yield_often, &others));
+    unit_ok(conc_wait_group_go(&group, receive_once, &others));
+    ck_assert_int_eq(pthread_create(&outside, NULL, send_once, &others), 0);
+    int64_t end = conc_now_ns() + CONC_S(10);
+    while (atomic_load(&others.served) < 3 && conc_now_ns() < end) {
+        struct conc_task *task;
+        unit_ok(conc_task_start(&task, end_at_once, NULL));
+        conc_task_join(task);
+    }
+    ck_assert_int_eq(atomic_load(&others.served), 3);
+    pthread_join(outside, NULL);
+    conc_wait_group_wait(&group, NULL);
+    conc_chan_destroy(others.ch);
+}
+END_TEST
+
 static void loops_for_long(void)
 {
     setenv("CONC_WORKERS", "1", 1);
@@ -803,7 +869,7 @@ int main(void)
         main_receives_while_a_task_computes, main_ends_on_another_thread,
         main_leaves_by_pthread_exit, task_leaves_by_pthread_exit, main_forks_on_another_thread,
         errno_goes_along, a_timer_after_a_rest, checkpoint_lets_others_run, checkpoint_on_threads,
-        stuck_task_is_named_once, no_notice_without_reason, stuck_worker_is_relieved, bad_settings,
-        overflow_is_named, other_faults_are_left_alone, a_hundred_thousand, blocking_carries_errno,
-        blocking_threads_come_and_go, without_main);
+        joins_keep_nobody_waiting, stuck_task_is_named_once, no_notice_without_reason,
+        stuck_worker_is_relieved, bad_settings, overflow_is_named, other_faults_are_left_alone,
+        a_hundred_thousand, blocking_carries_errno, blocking_threads_come_and_go, without_main);
 }

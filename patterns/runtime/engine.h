@@ -339,14 +339,6 @@ static inline void conc_task_main(struct conc_task *task)
 
 /* And then this, also when the function was left by conc_task_exit: leaves the census and tells the
  * owner or the joiner, who may free the task as soon as the engine's reap allows it. */
-void conc_task_finish_slowly(struct conc_task *task);
-static inline void conc_task_finish(struct conc_task *task)
-{
-    if (task->on_end && task->engine->tasks &&
-        __builtin_expect(!atomic_load_explicit(&conc_trace_on, memory_order_relaxed), 1))
-        task->on_end(task);
-    else
-        conc_task_finish_slowly(task);
-}
+void conc_task_finish(struct conc_task *task);
 
 #endif

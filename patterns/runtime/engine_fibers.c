@@ -21,18 +21,54 @@
 #include "runtime/launch_internal.h"
 #include "runtime/memory.h"
 
+static void fibers_unpark_sole(struct conc_task *task);
+
 /* --- ends and beginnings -------------------------------------------------------------------------
  */
 
-/* Says that the fiber has ended. From here on it is not touched: its record may be another's. */
-static inline void tell_end(struct fiber *fiber)
+/* Says that the fiber has ended. From here on it is not touched: its record may be another's. Who
+ * has waited for that is to be made ready: returned, if it is a fiber. */
+static inline __attribute__((always_inline)) struct fiber *tell_end(struct fiber *fiber)
 {
-    bool owned = fiber->task.on_end != NULL;
+    struct conc_task *task = &fiber->task;
+    bool owned = task->on_end != NULL;
+    struct conc_task *joiner = NULL;
     __tsan_release(fiber); /* to whoever uses the record next */
     atomic_store_explicit(&fiber->live, false, memory_order_relaxed);
-    conc_task_finish(&fiber->task);
+    if (__builtin_expect(atomic_load_explicit(&conc_trace_on, memory_order_relaxed), 0)) {
+        conc_task_finish(task);
+    } else if (owned) {
+        task->on_end(task);
+    } else {
+        __tsan_release(&task->end_lock);
+        joiner = conc_task_end(task);
+    }
     if (owned)
         give_fiber(conc_fiber_worker_get(), fiber);
+    if (joiner && joiner->engine != &conc_engine_fibers) {
+        conc_unpark_sole(joiner);
+        joiner = NULL;
+    }
+    return joiner ? fiber_of(joiner) : NULL;
+}
+
+/* The next fiber for this worker, where `woken` is to be made ready (NULL: none): that one, as it
+ * would be after make_ready, unless another's turn has come. */
+static inline __attribute__((always_inline)) struct fiber *pick_after(
+    struct worker *w, struct fiber *woken)
+{
+    if (!woken)
+        return pick(w);
+    unsigned long picks = atomic_load_explicit(&w->picks, memory_order_relaxed);
+    if (w->in_a_row < IN_A_ROW && picks % LOOK_ABOUT != 0 &&
+        !__atomic_load_n(&w->next_run, __ATOMIC_RELAXED)) {
+        __tsan_release(woken);
+        atomic_store_explicit(&w->picks, picks + 1, memory_order_relaxed);
+        w->in_a_row++;
+        return woken;
+    }
+    fibers_unpark_sole(&woken->task);
+    return pick(w);
 }
 
 /* Leaves for good the stack that runs, on which a fiber has ended. It is free from now on, but
@@ -49,7 +85,7 @@ static inline __attribute__((always_inline)) _Noreturn void leave_stack(
     w->stacks = stack;
     if (++w->stacks_len == FREE_STACKS)
         conc_fiber_return_stacks(w);
-    switch_to(w, &w->left_context, NULL, to);
+    switch_to(w, NULL, NULL, to);
     __builtin_unreachable();
 }
 
@@ -58,9 +94,9 @@ static _Noreturn void fiber_end(struct fiber *fiber)
 {
     struct stack *stack = fiber->stack;
     void *tsan = fiber->tsan;
-    tell_end(fiber);
+    struct fiber *woken = tell_end(fiber);
     struct worker *w = conc_fiber_worker_get();
-    leave_stack(w, stack, tsan, pick(w));
+    leave_stack(w, stack, tsan, pick_after(w, woken));
 }
 
 /* A fiber that calls pthread_exit: the unwinding of its stack comes here, and goes no further. */
@@ -86,9 +122,9 @@ void conc_fiber_main(void *arg)
         void *tsan = fiber->tsan;
         __tsan_acquire(fiber);
         conc_task_main(&fiber->task);
-        tell_end(fiber);
+        struct fiber *woken = tell_end(fiber);
         w = conc_fiber_worker_get();
-        struct fiber *next = pick(w);
+        struct fiber *next = pick_after(w, woken);
         if (!next || next->context.sp)
             leave_stack(w, stack, tsan, next);
         fiber = next;
@@ -250,7 +286,7 @@ static void fibers_checkpoint(void)
     conc_fiber_timers_fire(w);
     struct fiber *to = conc_fiber_take_injected();
     if (to)
-        count_pick(w);
+        (void)count_pick(w);
     else
         to = pick(w);
     if (to)

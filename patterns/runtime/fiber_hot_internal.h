@@ -180,17 +180,19 @@ static inline __attribute__((always_inline)) struct worker *finish_switch(void)
     return w;
 }
 
-static inline unsigned long count_pick(struct worker *w)
+/* Returns whether it is time to look for timers that are due and for what others have left for all
+ * workers: every 16th time. */
+static inline bool count_pick(struct worker *w)
 {
-    unsigned long n = atomic_load_explicit(&w->picks, memory_order_relaxed) + 1;
-    atomic_store_explicit(&w->picks, n, memory_order_relaxed);
-    return n;
+    unsigned long n = atomic_load_explicit(&w->picks, memory_order_relaxed);
+    atomic_store_explicit(&w->picks, n + 1, memory_order_relaxed);
+    return n % LOOK_ABOUT == 0;
 }
 
 /* The next fiber for this worker from what it has itself, or NULL. */
 static inline __attribute__((always_inline)) struct fiber *pick(struct worker *w)
 {
-    if (__builtin_expect(count_pick(w) % 16 == 0, 0)) {
+    if (__builtin_expect(count_pick(w), 0)) {
         if (atomic_load_explicit(&conc_fibers.next_deadline, memory_order_relaxed) != CONC_FOREVER)
             conc_fiber_timers_fire(w);
         struct fiber *injected = conc_fiber_take_injected();
@@ -231,8 +233,17 @@ static inline void set_current(struct worker *w, struct fiber *to)
     conc_task_current_set(to ? &to->task : NULL);
 }
 
+static inline __attribute__((always_inline)) void switch_from(
+    struct conc_fiber_context *from, const struct conc_fiber_context *to)
+{
+    if (from)
+        conc_fiber_switch(from, to);
+    else
+        conc_fiber_jump(to);
+}
+
 /* Leaves the stack that runs, whose place is saved in *from, for `to`, or for the scheduler where
- * that is NULL. `from_asan`: NULL: nobody will come back. */
+ * that is NULL. `from` and `from_asan` NULL: nobody will come back. */
 static inline __attribute__((always_inline)) void switch_to(
     struct worker *w, struct conc_fiber_context *from, void **from_asan, struct fiber *to)
 {
@@ -242,11 +253,11 @@ static inline __attribute__((always_inline)) void switch_to(
             prepare(w, to);
         __tsan_switch_to_fiber(to->tsan, 0);
         __sanitizer_start_switch_fiber(from_asan, to->stack->bottom, to->stack->size);
-        conc_fiber_switch(from, &to->context);
+        switch_from(from, &to->context);
     } else {
         __tsan_switch_to_fiber(w->scheduler_tsan, 0);
         __sanitizer_start_switch_fiber(from_asan, w->scheduler_bottom, w->scheduler_size);
-        conc_fiber_switch(from, &w->scheduler);
+        switch_from(from, &w->scheduler);
     }
 }
 

@@ -39,7 +39,7 @@
 /* Nothing below is for programs, and a call need not go through the table of the shared library. */
 #pragma GCC visibility push(hidden)
 
-enum { MAX_WORKERS = 256, IN_A_ROW = 3, FREE_FIBERS = 256, FREE_STACKS = 32 };
+enum { MAX_WORKERS = 256, IN_A_ROW = 3, LOOK_ABOUT = 16, FREE_FIBERS = 256, FREE_STACKS = 32 };
 
 /* Bits of a fiber's state. 0: it runs, or is about to park. Whoever replaces PARKED by something
  * else makes it ready. */
@@ -84,10 +84,9 @@ struct worker {
     struct fiber *fibers; /* free ones */
     int fibers_len;
     int stacks_len;
-    struct stack *stacks;                   /* free ones; of the first it may be about to leave */
-    struct conc_fiber_context left_context; /* of the last that ended: goes nowhere */
-    void *left_tsan;                        /* its TSan fiber, to be destroyed after the switch */
-    struct conc_fiber_context scheduler;    /* while a fiber runs */
+    struct stack *stacks; /* free ones; of the first it may be about to leave */
+    void *left_tsan;      /* the TSan fiber of the last that ended: destroyed after the switch */
+    struct conc_fiber_context scheduler; /* while a fiber runs */
     void *scheduler_tsan;
     void *scheduler_asan;
     const void *scheduler_bottom;

@@ -5,8 +5,10 @@
 
 #if defined(__x86_64__) && !CONC_UCONTEXT
 
-/* Where a new context begins: prepare has left arg and entry on the stack. */
+/* conc_fiber_prepare has left arg and entry on the stack. */
 __asm__(".text\n"
+        ".globl conc_fiber_begin\n"
+        ".hidden conc_fiber_begin\n"
         ".type conc_fiber_begin,@function\n"
         "conc_fiber_begin:\n"
         "    .cfi_startproc\n"
@@ -17,22 +19,6 @@ __asm__(".text\n"
         "    jmpq *%rax\n" /* no call: what the processor predicts of returns stays as it was */
         "    .cfi_endproc\n"
         ".size conc_fiber_begin,.-conc_fiber_begin\n");
-
-void conc_fiber_begin(void);
-
-void conc_fiber_prepare(
-    struct conc_fiber_context *context, void *bottom, void *top, void (*entry)(void *), void *arg)
-{
-    (void)bottom;
-    uintptr_t *sp = top;
-    *--sp = 0;
-    *--sp = 0; /* top is aligned to 16: so is the stack here, as it is before a call, */
-    *--sp = 0; /* which would have pushed where to return to */
-    *--sp = (uintptr_t)entry;
-    *--sp = (uintptr_t)arg;
-    *--sp = (uintptr_t)conc_fiber_begin;
-    context->sp = sp;
-}
 
 #elif defined(__aarch64__) && !CONC_UCONTEXT
 
@@ -55,7 +41,11 @@ __asm__(".text\n"
         "    stp d14, d15, [sp, #144]\n"
         "    mov x9, sp\n"
         "    str x9, [x0]\n"
-        "    ldr x9, [x1]\n"
+        "    mov x0, x1\n"
+        ".globl conc_fiber_jump\n"
+        ".type conc_fiber_jump,%function\n"
+        "conc_fiber_jump:\n"
+        "    ldr x9, [x0]\n"
         "    mov sp, x9\n"
         "    ldp x19, x20, [sp, #0]\n"
         "    ldp x21, x22, [sp, #16]\n"
@@ -70,6 +60,7 @@ __asm__(".text\n"
         "    add sp, sp, #160\n"
         "    ret\n"
         ".size conc_fiber_switch,.-conc_fiber_switch\n"
+        ".size conc_fiber_jump,.-conc_fiber_jump\n"
         /* Global: GNU ld takes the address of a local label, by way of the global offset table, for
          * that of the section. */
         ".globl conc_fiber_begin\n"
@@ -135,6 +126,12 @@ void conc_fiber_switch(struct conc_fiber_context *from, const struct conc_fiber_
     const ucontext_t *there = to->sp;
     from->sp = &here;
     swapcontext(&here, there);
+}
+
+void conc_fiber_jump(const struct conc_fiber_context *to)
+{
+    setcontext(to->sp);
+    abort(); /* it returns only after a failure */
 }
 
 #endif

@@ -11,6 +11,7 @@
  */
 
 #include <stddef.h>
+#include <stdint.h>
 
 #ifndef CONC_UCONTEXT
 #define CONC_UCONTEXT 0
@@ -21,13 +22,29 @@ struct conc_fiber_context {
     void *sp;
 };
 
-/* Makes a context that will call entry(arg) on the stack which ends at `top` (aligned to 16); entry
- * must never return. */
-void conc_fiber_prepare(
-    struct conc_fiber_context *context, void *bottom, void *top, void (*entry)(void *), void *arg);
-
-/* Saves the running context into *from and continues *to. Returns when somebody continues *from. */
+/*
+ *   conc_fiber_prepare  makes a context that will call entry(arg) on the stack which ends at `top`
+ *                       (aligned to 16); entry must never return
+ *   conc_fiber_switch   saves the running context into *from and continues *to. Returns when
+ *                       somebody continues *from
+ *   conc_fiber_jump     the same, but nobody will ever continue the one that runs
+ */
 #if defined(__x86_64__) && !CONC_UCONTEXT
+
+/* Where a new context begins: pops arg and entry. */
+void conc_fiber_begin(void) __attribute__((visibility("hidden")));
+
+static inline void conc_fiber_prepare(
+    struct conc_fiber_context *context, void *bottom, void *top, void (*entry)(void *), void *arg)
+{
+    (void)bottom;
+    uintptr_t *sp = (uintptr_t *)top - 6;
+    sp[0] = (uintptr_t)conc_fiber_begin;
+    sp[1] = (uintptr_t)arg;
+    sp[2] = (uintptr_t)entry;
+    sp[3] = 0; /* where to return to: a call would have pushed it, at such an address */
+    context->sp = sp;
+}
 
 /*
  * Inline, so that the compiler saves the registers that are live here and no others, and because
@@ -56,9 +73,24 @@ static inline __attribute__((always_inline)) void conc_fiber_switch(
                      "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "cc", "memory");
 }
 
+static inline __attribute__((always_inline)) _Noreturn void conc_fiber_jump(
+    const struct conc_fiber_context *to)
+{
+    __asm__ volatile("movq %0, %%rsp\n\t"
+                     "popq %%rax\n\t"
+                     "jmp *%%rax"
+                     :
+                     : "r"(to->sp)
+                     : "memory");
+    __builtin_unreachable();
+}
+
 #else
 
+void conc_fiber_prepare(
+    struct conc_fiber_context *context, void *bottom, void *top, void (*entry)(void *), void *arg);
 void conc_fiber_switch(struct conc_fiber_context *from, const struct conc_fiber_context *to);
+_Noreturn void conc_fiber_jump(const struct conc_fiber_context *to);
 
 #endif
 

@@ -3,10 +3,10 @@
 #define CONC_RUNTIME_LAUNCH_INTERNAL_H
 
 /*
- * How a task is started: the same on every engine but for two steps, which each engine gives. The
- * whole is compiled into the engine, as its launch: a start on fibers is so short that two calls
- * through a table would be a tenth of a task. Not every engine is instrumented for TSan, so it
- * has to be told what is written to the program's memory.
+ * How a task is started and how it ends: the same on every engine but for two steps, which each
+ * engine gives. The whole is compiled into the engine, its start as its launch: a task on fibers is
+ * so short that two calls through a table would be a tenth of it. Not every engine is instrumented
+ * for TSan, so it has to be told what is written to the program's memory.
  */
 
 #include <errno.h>
@@ -88,6 +88,18 @@ static inline __attribute__((always_inline)) int conc_task_launch(const struct c
         engine->destroy(made);
     }
     return rc;
+}
+
+/* Ends a task without an owner. Returns who waits for that, and is to be unparked; NULL: nobody
+ * does, and the task may be freed at any moment. */
+static inline __attribute__((always_inline)) struct conc_task *conc_task_end(struct conc_task *task)
+{
+    if (!conc_lock_acquire_quick(&task->end_lock))
+        conc_lock_acquire(&task->end_lock);
+    task->ended = true;
+    struct conc_task *joiner = task->joiner;
+    conc_lock_release(&task->end_lock);
+    return joiner;
 }
 
 #endif

@@ -52,28 +52,19 @@ int conc_task_start_service(
         true);
 }
 
-/* Tells whoever holds the handle. */
-static void wake_joiner(struct conc_task *task)
-{
-    if (!conc_lock_acquire_quick(&task->end_lock))
-        conc_lock_acquire(&task->end_lock);
-    task->ended = true;
-    struct conc_task *joiner = task->joiner;
-    conc_lock_release(&task->end_lock);
-    if (joiner)
-        conc_unpark_sole(joiner);
-}
-
-void conc_task_finish_slowly(struct conc_task *task)
+void conc_task_finish(struct conc_task *task)
 {
     conc_trace(CONC_TRACE_END, task, NULL);
     bool counted = !task->engine->tasks;
     if (counted)
         conc_census_remove(task);
+    struct conc_task *joiner = NULL;
     if (task->on_end)
         task->on_end(task);
     else
-        wake_joiner(task);
+        joiner = conc_task_end(task);
+    if (joiner)
+        conc_unpark_sole(joiner);
     if (counted)
         conc_census_ends(); /* last: whoever waits has been counted as awake by now */
 }
