@@ -6,6 +6,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "bench/targets/row.h"
 
@@ -37,12 +38,19 @@ double measured_go(const struct measured *m);
  * False when something failed, which has been said on stderr. */
 bool rounds_run(struct measured *results, int rounds, int64_t ms, bool *go);
 
-/* Waits until no other guest of the host is seen to slow the cores that we may use (quiet.c).
- * False: one was, for a third of a second. */
-bool quiet_wait(void);
+enum { QUIET_CORES = 64 };
 
-/* Whether none is seen to at this moment. */
-bool quiet_still(void);
+/* What was seen around a run (quiet.c). */
+struct quiet {
+    int64_t began_ns;
+    double busy_ns[QUIET_CORES];
+    bool disturbed[QUIET_CORES]; /* by another guest of the host: at its begin, or at its end */
+};
+
+void quiet_begin(struct quiet *quiet);
+
+/* Whether none of the cores that were in use since then was disturbed. */
+bool quiet_end(struct quiet *quiet);
 
 /* `load` is that of the machine before the first round. */
 void table_print(const struct measured *results, int rounds, bool go, double load);

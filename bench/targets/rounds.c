@@ -220,32 +220,30 @@ struct race {
 };
 
 /* Runs one, and counts it out where it is done; or has failed, for it may hang each time. */
-static void run_one(struct race *race, size_t i, bool quiet)
+static void run_one(struct race *race, size_t i)
 {
     char output[OUTPUT];
     struct job *job = &race->jobs[i];
+    struct quiet quiet;
+    quiet_begin(&quiet);
     bool ran = run_job(job, race->ms, output) &&
-               keep_figures(job, output, quiet && quiet_still(), race->rounds, race->results);
+               keep_figures(job, output, quiet_end(&quiet), race->rounds, race->results);
     if (!ran || race->results[job->row].quiet[job->contender] == race->rounds)
         *job = race->jobs[--race->n];
     race->good = race->good && ran;
 }
 
-/* Each of them once, in random order. Later than the last of the rounds none is begun while another
- * guest is seen to disturb, nor at `until_ns` and after. */
+/* Each of them once, in random order; none after `until_ns`. */
 static void run_all(struct race *race, int round, int64_t until_ns)
 {
-    bool again = round >= race->rounds;
     shuffle(race->jobs, race->n, &race->draws);
     for (size_t i = race->n; i-- > 0 && conc_machine_now_ns() < until_ns;) {
         const struct job *job = &race->jobs[i];
         if (race->terminal)
             fprintf(stderr, "\r\033[Kround %d%s, %zu to go: %s, %s", round + 1,
-                again ? ", of those disturbed" : "", i + 1, name_of(&rows[job->row]),
+                round < race->rounds ? "" : ", of those disturbed", i + 1, name_of(&rows[job->row]),
                 engine_names[job->contender]);
-        bool quiet = quiet_wait();
-        if (quiet || !again)
-            run_one(race, i, quiet);
+        run_one(race, i);
     }
     if (race->terminal)
         fprintf(stderr, "\r\033[K");
