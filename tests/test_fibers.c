@@ -13,6 +13,7 @@
 #include "runtime/engine.h"
 #include "runtime/errno.h"
 #include "sync/chan.h"
+#include "sync/context.h"
 #include "sync/fd.h"
 #include "sync/wait_group.h"
 #include "tests/unit.h"
@@ -392,38 +393,15 @@ START_TEST(checkpoint_on_threads)
 }
 END_TEST
 
-struct others {
-    struct conc_chan *ch;
-    atomic_int served;
+struct sleeper {
+    struct conc_context until;
+    bool woken;
 };
 
-static void sleep_once(void *arg)
+static void sleep_until(void *arg)
 {
-    struct others *others = arg;
-    conc_sleep(CONC_MS(1), NULL);
-    atomic_fetch_add(&others->served, 1);
-}
-
-static void yield_often(void *arg)
-{
-    struct others *others = arg;
-    for (int i = 0; i < 100; i++)
-        conc_yield();
-    atomic_fetch_add(&others->served, 1);
-}
-
-static void receive_once(void *arg)
-{
-    struct others *others = arg;
-    if (conc_chan_recv(others->ch, NULL, NULL) == 0)
-        atomic_fetch_add(&others->served, 1);
-}
-
-static void *send_once(void *arg)
-{
-    struct others *others = arg;
-    conc_chan_send(others->ch, NULL, NULL);
-    return NULL;
+    struct sleeper *sleeper = arg;
+    sleeper->woken = conc_context_wait(&sleeper->until) == ETIMEDOUT;
 }
 
 static void end_at_once(void *arg)
@@ -431,30 +409,83 @@ static void end_at_once(void *arg)
     (void)arg;
 }
 
-/* The end of a task hands the worker to who joins it: for ever, where that one goes on to start the
- * next, but those that are ready, whose time has come or whom a thread outside has woken have their
- * turns all the same. */
+/* The end of a task hands the worker to who joins it, who may go on to start the next, for ever. A
+ * timer is looked at all the same, every 16th turn: whether that is one of the joiner, or of a task
+ * that ends. Which it is changes with one turn more, or with what comes between the rounds. */
 START_TEST(joins_keep_nobody_waiting)
 {
     begin("1");
-    struct others others = {.served = 0};
-    struct conc_wait_group group = CONC_WAIT_GROUP_INIT;
-    pthread_t outside;
-    unit_ok(conc_chan_create(&others.ch, 0, 0, NULL));
-    unit_ok(conc_wait_group_go(&group, sleep_once, &others));
-    unit_ok(conc_wait_group_go(&group, yield_often, &others));
-    unit_ok(conc_wait_group_go(&group, receive_once, &others));
-    ck_assert_int_eq(pthread_create(&outside, NULL, send_once, &others), 0);
-    int64_t end = conc_now_ns() + CONC_S(10);
-    while (atomic_load(&others.served) < 3 && conc_now_ns() < end) {
-        struct conc_task *task;
-        unit_ok(conc_task_start(&task, end_at_once, NULL));
-        conc_task_join(task);
+    for (int round = 0; round < 6; round++) {
+        struct sleeper sleeper = {.woken = false};
+        struct conc_task *asleep, *task;
+        int64_t due = conc_now_ns() + CONC_MS(1);
+        conc_context_with_deadline(&sleeper.until, NULL, due);
+        unit_ok(conc_task_start(&asleep, sleep_until, &sleeper));
+        conc_yield();
+        if (round / 2 % 2 == 1)
+            conc_yield();
+        int late = 0;
+        while (!sleeper.woken && late < 1000) {
+            late += conc_now_ns() >= due;
+            unit_ok(conc_task_start(&task, end_at_once, NULL));
+            conc_task_join(task);
+        }
+        ck_assert_int_lt(late, 100);
+        conc_task_join(asleep);
+        conc_context_destroy(&sleeper.until);
     }
-    ck_assert_int_eq(atomic_load(&others.served), 3);
-    pthread_join(outside, NULL);
+}
+END_TEST
+
+enum { LINKS = 1000 };
+
+struct chain {
+    struct conc_chan *ch;
+    struct conc_task *tasks[LINKS];
+    int begun;
+    atomic_bool over;
+    int turns; /* of one who is always ready */
+};
+
+/* Joins the one before; the first waits for a word. */
+static void join_the_last(void *arg)
+{
+    struct chain *chain = arg;
+    int mine = chain->begun++;
+    if (mine == 0)
+        conc_chan_recv(chain->ch, NULL, NULL);
+    else
+        conc_task_join(chain->tasks[mine - 1]);
+}
+
+static void take_turns(void *arg)
+{
+    struct chain *chain = arg;
+    while (!atomic_load(&chain->over)) {
+        chain->turns++;
+        conc_yield();
+    }
+}
+
+/* Each end lets the next one end: after three the one who is ready has its turn. */
+START_TEST(chains_of_joins_let_others_in)
+{
+    static struct chain chain;
+    struct conc_wait_group group = CONC_WAIT_GROUP_INIT;
+    begin("1");
+    unit_ok(conc_chan_create(&chain.ch, 0, 0, NULL));
+    for (int i = 0; i < LINKS; i++)
+        unit_ok(conc_task_start(&chain.tasks[i], join_the_last, &chain));
+    unit_ok(conc_wait_group_go(&group, take_turns, &chain));
+    unit_wait_parked(LINKS);
+    int before = chain.turns;
+    unit_ok(conc_chan_send(chain.ch, NULL, NULL));
+    conc_task_join(chain.tasks[LINKS - 1]);
+    int turns = chain.turns - before;
+    atomic_store(&chain.over, true);
     conc_wait_group_wait(&group, NULL);
-    conc_chan_destroy(others.ch);
+    ck_assert_msg(turns >= LINKS / 5, "%d turns beside %d ends", turns, LINKS);
+    conc_chan_destroy(chain.ch);
 }
 END_TEST
 
@@ -869,7 +900,8 @@ int main(void)
         main_receives_while_a_task_computes, main_ends_on_another_thread,
         main_leaves_by_pthread_exit, task_leaves_by_pthread_exit, main_forks_on_another_thread,
         errno_goes_along, a_timer_after_a_rest, checkpoint_lets_others_run, checkpoint_on_threads,
-        joins_keep_nobody_waiting, stuck_task_is_named_once, no_notice_without_reason,
-        stuck_worker_is_relieved, bad_settings, overflow_is_named, other_faults_are_left_alone,
-        a_hundred_thousand, blocking_carries_errno, blocking_threads_come_and_go, without_main);
+        joins_keep_nobody_waiting, chains_of_joins_let_others_in, stuck_task_is_named_once,
+        no_notice_without_reason, stuck_worker_is_relieved, bad_settings, overflow_is_named,
+        other_faults_are_left_alone, a_hundred_thousand, blocking_carries_errno,
+        blocking_threads_come_and_go, without_main);
 }

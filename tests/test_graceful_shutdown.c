@@ -141,6 +141,7 @@ static int open_descriptors(void)
         const char *end = strrchr(path, '/');
         open += strcmp(path, "anon_inode:[eventpoll]") != 0 && (!end || strcmp(end, "/task") != 0);
     }
+    ck_assert_int_gt(open, 0);
     return open;
 }
 

@@ -233,6 +233,43 @@ static void *become_task(void *arg)
     return NULL;
 }
 
+struct joined {
+    struct conc_task *task;
+    atomic_bool soon; /* orders nothing */
+};
+
+static void end_when_waited_for(void *arg)
+{
+    struct joined *joined = arg;
+    while (!atomic_load_explicit(&joined->soon, memory_order_relaxed))
+        ;
+    for (int64_t end = conc_now_ns() + CONC_MS(20); conc_now_ns() < end;)
+        ;
+}
+
+static void *join_it(void *arg)
+{
+    struct joined *joined = arg;
+    atomic_store_explicit(&joined->soon, true, memory_order_relaxed);
+    conc_task_join(joined->task);
+    return NULL;
+}
+
+/* Its first call is the join of a task that another has started, and nothing else orders the two:
+ * TSan is to know that they are. */
+START_TEST(foreign_thread_joins)
+{
+    if (unit_on_sim())
+        return;
+    struct joined joined = {.soon = false};
+    pthread_t thread;
+    unit_ok(conc_task_start(&joined.task, end_when_waited_for, &joined));
+    ck_assert_int_eq(pthread_create(&thread, NULL, join_it, &joined), 0);
+    conc_yield();
+    pthread_join(thread, NULL);
+}
+END_TEST
+
 START_TEST(foreign_threads)
 {
     if (unit_on_sim())
@@ -386,6 +423,6 @@ int main(void)
 {
     return unit_main("task", starts_and_joins, arguments, handle_is_set_first, numbers,
         many_at_once, tasks_start_tasks, join_before_and_after_the_end, exit_runs_the_cleanups,
-        foreign_threads, names, blocking, engine_names, engine_from_the_environment,
-        programming_errors_abort);
+        foreign_threads, foreign_thread_joins, names, blocking, engine_names,
+        engine_from_the_environment, programming_errors_abort);
 }

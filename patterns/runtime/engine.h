@@ -113,7 +113,7 @@ struct conc_engine {
     /* Frees a task that has ended, or has not begun. */
     void (*destroy)(struct conc_task *task);
 
-    /* Leaves the calling task's function for good; conc_task_finish still runs. */
+    /* Leaves the calling task's function for good, and ends it as if it had returned. */
     void (*exit)(struct conc_task *self) __attribute__((noreturn));
 
     /* Releases `held` (may be NULL), then sleeps until unparked: 0, and the token is taken; or

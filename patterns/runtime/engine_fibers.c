@@ -21,13 +21,12 @@
 #include "runtime/launch_internal.h"
 #include "runtime/memory.h"
 
-static void fibers_unpark_sole(struct conc_task *task);
-
 /* --- ends and beginnings -------------------------------------------------------------------------
  */
 
-/* Says that the fiber has ended. From here on it is not touched: its record may be another's. Who
- * has waited for that is to be made ready: returned, if it is a fiber. */
+/* Says that the fiber has ended: conc_task_finish, but for the trace compiled in here. From then on
+ * the fiber is not touched: its record may be another's. Returns a fiber that has waited for the
+ * end and is to be made ready; NULL: there is none, or it has been done. */
 static inline __attribute__((always_inline)) struct fiber *tell_end(struct fiber *fiber)
 {
     struct conc_task *task = &fiber->task;
@@ -40,8 +39,10 @@ static inline __attribute__((always_inline)) struct fiber *tell_end(struct fiber
     } else if (owned) {
         task->on_end(task);
     } else {
-        __tsan_release(&task->end_lock);
+        __tsan_release(&task->end_lock); /* TSan does not see what this file does to a lock */
         joiner = conc_task_end(task);
+        if (joiner)
+            __tsan_acquire(&task->end_lock);
     }
     if (owned)
         give_fiber(conc_fiber_worker_get(), fiber);
@@ -59,20 +60,21 @@ static inline __attribute__((always_inline)) struct fiber *pick_after(
 {
     if (!woken)
         return pick(w);
+    __tsan_release(woken);
     unsigned long picks = atomic_load_explicit(&w->picks, memory_order_relaxed);
     if (w->in_a_row < IN_A_ROW && picks % LOOK_ABOUT != 0 &&
         !__atomic_load_n(&w->next_run, __ATOMIC_RELAXED)) {
-        __tsan_release(woken);
         atomic_store_explicit(&w->picks, picks + 1, memory_order_relaxed);
         w->in_a_row++;
         return woken;
     }
-    fibers_unpark_sole(&woken->task);
+    make_ready(w, woken);
     return pick(w);
 }
 
-/* Leaves for good the stack that runs, on which a fiber has ended. It is free from now on, but
- * nobody takes it before the switch: it is the worker's. */
+/* Leaves for good the stack that runs, on which a fiber has ended. It is free from now on, but it
+ * is this worker's, so nobody runs on it before the switch. `to`, if it has not begun, may get it:
+ * what is then written at its top lies above the frame of conc_fiber_main. */
 static inline __attribute__((always_inline)) _Noreturn void leave_stack(
     struct worker *w, struct stack *stack, void *tsan, struct fiber *to)
 {

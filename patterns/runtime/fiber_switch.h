@@ -38,11 +38,11 @@ static inline void conc_fiber_prepare(
     struct conc_fiber_context *context, void *bottom, void *top, void (*entry)(void *), void *arg)
 {
     (void)bottom;
-    uintptr_t *sp = (uintptr_t *)top - 6;
+    uintptr_t *sp = (uintptr_t *)top - 4;
     sp[0] = (uintptr_t)conc_fiber_begin;
     sp[1] = (uintptr_t)arg;
     sp[2] = (uintptr_t)entry;
-    sp[3] = 0; /* where to return to: a call would have pushed it, at such an address */
+    sp[3] = 0; /* where a call would have pushed its return: 8 below a multiple of 16 */
     context->sp = sp;
 }
 

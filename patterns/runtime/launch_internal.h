@@ -3,10 +3,10 @@
 #define CONC_RUNTIME_LAUNCH_INTERNAL_H
 
 /*
- * How a task is started and how it ends: the same on every engine but for two steps, which each
- * engine gives. The whole is compiled into the engine, its start as its launch: a task on fibers is
- * so short that two calls through a table would be a tenth of it. Not every engine is instrumented
- * for TSan, so it has to be told what is written to the program's memory.
+ * How a task is started: the same on every engine but for two steps, which each engine gives. The
+ * whole is compiled into the engine, as its launch: a start on fibers is so short that two calls
+ * through a table would be a tenth of a task. So is, on fibers, the end. Not every engine is
+ * instrumented for TSan, so it has to be told what is written to the program's memory.
  */
 
 #include <errno.h>
@@ -46,8 +46,8 @@ static inline void conc_task_enroll(struct conc_task *task, struct conc_task *st
  * An engine's launch (engine.h), of its parts:
  *
  *   create  makes room for a task, with the engine's own part initialised; NULL: no memory
- *   start   begins to run conc_task_main(task), then conc_task_finish(task). EAGAIN or ENOMEM:
- *           nothing runs, and the task is destroyed
+ *   start   begins to run conc_task_main(task), then does as conc_task_finish(task). EAGAIN or
+ * ENOMEM: nothing runs, and the task is destroyed
  */
 static inline __attribute__((always_inline)) int conc_task_launch(const struct conc_engine *engine,
     struct conc_task *(*create)(void), int (*start)(struct conc_task *task),
