@@ -38,12 +38,12 @@ double measured_go(const struct measured *m);
  * False when something failed, which has been said on stderr. */
 bool rounds_run(struct measured *results, int rounds, int64_t ms, bool *go);
 
-enum { QUIET_CORES = 64 };
+enum { QUIET_CORES = 1024 }; /* as many as a cpu_set_t holds */
 
 /* What was seen around a run (quiet.c). */
 struct quiet {
     int64_t began_ns;
-    double busy_ns[QUIET_CORES];
+    double idle_ns[QUIET_CORES];
     bool disturbed[QUIET_CORES]; /* by another guest of the host: at its begin, or at its end */
 };
 

@@ -22,7 +22,7 @@ enum { ROUNDS = 30000, LOOKS = 3, FIRST_LOOKS = 100 };
 /* As much longer than at best as still counts as alone. */
 static const double alone = 1.1;
 
-/* A core was in use that was busy for such a part of the time. */
+/* A core was in use that had something to do for such a part of the time. */
 static const double in_use = 0.2;
 
 /* Four chains that do not wait for each other. */
@@ -39,7 +39,8 @@ static int64_t probe_ns(void)
     return conc_machine_now_ns() - began_ns;
 }
 
-/* Whether the core that we are on is ours alone. The cores are taken to be of one kind. */
+/* Whether the core that we are on is ours alone. The cores are taken to be of one kind, and their
+ * clock to be steady: where it is not, a slower one looks the same as a shared one. */
 static bool alone_here(void)
 {
     static int64_t best_ns; /* 0: not known */
@@ -71,19 +72,19 @@ static void look_at_neighbours(struct quiet *quiet)
         perror("conc-targets: sched_setaffinity, back to all cores");
 }
 
-/* How long each core has been busy with what is this machine's own: proc_stat(5). */
-static void read_busy(double busy_ns[QUIET_CORES])
+/* How long each core has had nothing to do: proc_stat(5). Where that cannot be read all counts as
+ * in use. */
+static void read_idle(double idle_ns[QUIET_CORES])
 {
     FILE *file = fopen("/proc/stat", "r");
     char line[512];
     double tick_ns = 1e9 / (double)sysconf(_SC_CLK_TCK);
     while (file && fgets(line, sizeof line, file)) {
         int core;
-        uint64_t user, nice, system;
-        if (sscanf(line, "cpu%d %" SCNu64 " %" SCNu64 " %" SCNu64, &core, &user, &nice, &system) ==
-                4 &&
+        uint64_t idle, waits;
+        if (sscanf(line, "cpu%d %*u %*u %*u %" SCNu64 " %" SCNu64, &core, &idle, &waits) == 3 &&
             core >= 0 && core < QUIET_CORES)
-            busy_ns[core] = (double)(user + nice + system) * tick_ns;
+            idle_ns[core] = (double)(idle + waits) * tick_ns;
     }
     if (file)
         fclose(file);
@@ -93,18 +94,19 @@ void quiet_begin(struct quiet *quiet)
 {
     *quiet = (struct quiet){.began_ns = 0};
     look_at_neighbours(quiet);
-    read_busy(quiet->busy_ns);
+    read_idle(quiet->idle_ns);
     quiet->began_ns = conc_machine_now_ns();
 }
 
 bool quiet_end(struct quiet *quiet)
 {
-    double busy_ns[QUIET_CORES] = {0};
+    double idle_ns[QUIET_CORES] = {0};
     double span_ns = (double)(conc_machine_now_ns() - quiet->began_ns);
-    read_busy(busy_ns);
+    read_idle(idle_ns);
     look_at_neighbours(quiet);
     for (int core = 0; core < QUIET_CORES; core++)
-        if (quiet->disturbed[core] && busy_ns[core] - quiet->busy_ns[core] >= in_use * span_ns)
+        if (quiet->disturbed[core] &&
+            span_ns - (idle_ns[core] - quiet->idle_ns[core]) >= in_use * span_ns)
             return false;
     return true;
 }

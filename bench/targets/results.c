@@ -235,8 +235,10 @@ void table_print(const struct measured *results, int rounds, bool go, double loa
     if (load > 0.5)
         printf("The load was %.1f before it began: figures of two threads are not to be trusted.\n",
             load);
-    if (disturbed(results) > 1)
-        printf("%.0f %% of the figures are of runs that other guests of the host have disturbed.\n",
+    if (disturbed(results) > 0)
+        printf(
+            "%.0f %% of the figures are of cores that were slower than at their best: shared with "
+            "another\nguest of the host, or at a lower clock.\n",
             disturbed(results));
     printf("\n");
     printf("%-22s %-7s %8s %4s %8s %8s %8s %8s %7s  %s\n", "row", "engine", "time", "+-", "pthread",

@@ -208,7 +208,7 @@ static void shuffle(struct job *jobs, size_t n, uint64_t *draws)
 }
 
 /* The processes of which a figure is still wanted, and what they are to give. */
-struct race {
+struct contest {
     struct job *jobs;
     size_t n;
     uint64_t draws;
@@ -220,32 +220,32 @@ struct race {
 };
 
 /* Runs one, and counts it out where it is done; or has failed, for it may hang each time. */
-static void run_one(struct race *race, size_t i)
+static void run_one(struct contest *contest, size_t i)
 {
     char output[OUTPUT];
-    struct job *job = &race->jobs[i];
+    struct job *job = &contest->jobs[i];
     struct quiet quiet;
     quiet_begin(&quiet);
-    bool ran = run_job(job, race->ms, output) &&
-               keep_figures(job, output, quiet_end(&quiet), race->rounds, race->results);
-    if (!ran || race->results[job->row].quiet[job->contender] == race->rounds)
-        *job = race->jobs[--race->n];
-    race->good = race->good && ran;
+    bool ran = run_job(job, contest->ms, output) &&
+               keep_figures(job, output, quiet_end(&quiet), contest->rounds, contest->results);
+    if (!ran || contest->results[job->row].quiet[job->contender] == contest->rounds)
+        *job = contest->jobs[--contest->n];
+    contest->good = contest->good && ran;
 }
 
 /* Each of them once, in random order; none after `until_ns`. */
-static void run_all(struct race *race, int round, int64_t until_ns)
+static void run_all(struct contest *contest, int round, int64_t until_ns)
 {
-    shuffle(race->jobs, race->n, &race->draws);
-    for (size_t i = race->n; i-- > 0 && conc_machine_now_ns() < until_ns;) {
-        const struct job *job = &race->jobs[i];
-        if (race->terminal)
+    shuffle(contest->jobs, contest->n, &contest->draws);
+    for (size_t i = contest->n; i-- > 0 && conc_machine_now_ns() < until_ns;) {
+        const struct job *job = &contest->jobs[i];
+        if (contest->terminal)
             fprintf(stderr, "\r\033[Kround %d%s, %zu to go: %s, %s", round + 1,
-                round < race->rounds ? "" : ", of those disturbed", i + 1, name_of(&rows[job->row]),
-                engine_names[job->contender]);
-        run_one(race, i);
+                round < contest->rounds ? "" : ", of those disturbed", i + 1,
+                name_of(&rows[job->row]), engine_names[job->contender]);
+        run_one(contest, i);
     }
-    if (race->terminal)
+    if (contest->terminal)
         fprintf(stderr, "\r\033[K");
 }
 
@@ -264,7 +264,7 @@ static size_t list_jobs(struct job *jobs, const struct measured *results, bool g
 
 bool rounds_run(struct measured *results, int rounds, int64_t ms, bool *go)
 {
-    struct race race = {.draws = (uint64_t)time(NULL),
+    struct contest contest = {.draws = (uint64_t)time(NULL),
         .ms = ms,
         .rounds = rounds,
         .results = results,
@@ -272,24 +272,24 @@ bool rounds_run(struct measured *results, int rounds, int64_t ms, bool *go)
         .terminal = isatty(STDERR_FILENO) != 0};
     if (!find_programs(go))
         return false;
-    race.jobs = calloc(rows_n * CONTENDERS, sizeof *race.jobs);
-    if (!race.jobs) {
+    contest.jobs = calloc(rows_n * CONTENDERS, sizeof *contest.jobs);
+    if (!contest.jobs) {
         fprintf(stderr, "conc-targets: no memory\n");
         return false;
     }
-    race.n = list_jobs(race.jobs, results, *go);
+    contest.n = list_jobs(contest.jobs, results, *go);
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     int64_t began_ns = conc_machine_now_ns();
     int round = 0;
     while (round < rounds)
-        run_all(&race, round++, INT64_MAX);
+        run_all(&contest, round++, INT64_MAX);
     int64_t now_ns = conc_machine_now_ns();
     int64_t until_ns = now_ns + (now_ns - began_ns);
-    while (race.n > 0 && conc_machine_now_ns() < until_ns)
-        run_all(&race, round++, until_ns);
+    while (contest.n > 0 && conc_machine_now_ns() < until_ns)
+        run_all(&contest, round++, until_ns);
     signal(SIGINT, SIG_DFL);
     signal(SIGTERM, SIG_DFL);
-    free(race.jobs);
-    return race.good;
+    free(contest.jobs);
+    return contest.good;
 }
