@@ -74,7 +74,8 @@ static inline __attribute__((always_inline)) struct fiber *pick_after(
 
 /* Leaves for good the stack that runs, on which a fiber has ended. It is free from now on, but it
  * is this worker's, so nobody runs on it before the switch. `to`, if it has not begun, may get it:
- * what is then written at its top lies above the frame of conc_fiber_main. */
+ * what is then written at its top reaches no frame but that of conc_fiber_main, which does not
+ * return. */
 static inline __attribute__((always_inline)) _Noreturn void leave_stack(
     struct worker *w, struct stack *stack, void *tsan, struct fiber *to)
 {

@@ -69,6 +69,7 @@ __asm__(".text\n"
         "conc_fiber_begin:\n"
         "    .cfi_startproc\n"
         "    .cfi_undefined x30\n" /* the end of the chain of frames */
+        "    sub sp, sp, #160\n"   /* what runs here may prepare its own stack for the next */
         "    mov x0, x20\n"
         "    blr x19\n"
         "    brk #1\n"

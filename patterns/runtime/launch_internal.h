@@ -46,8 +46,8 @@ static inline void conc_task_enroll(struct conc_task *task, struct conc_task *st
  * An engine's launch (engine.h), of its parts:
  *
  *   create  makes room for a task, with the engine's own part initialised; NULL: no memory
- *   start   begins to run conc_task_main(task), then does as conc_task_finish(task). EAGAIN or
- * ENOMEM: nothing runs, and the task is destroyed
+ *   start   begins to run conc_task_main(task), and then what conc_task_finish does. EAGAIN or
+ *           ENOMEM: nothing runs, and the task is destroyed
  */
 static inline __attribute__((always_inline)) int conc_task_launch(const struct conc_engine *engine,
     struct conc_task *(*create)(void), int (*start)(struct conc_task *task),
