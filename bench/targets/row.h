@@ -89,7 +89,12 @@ void trial_run(const struct row *row, const char *engine, int64_t ms, double fig
 #define MUST(condition) ((condition) ? (void)0 : trial_wrong(#condition, __FILE__, __LINE__))
 #define OK(call) trial_ok((call), #call, __FILE__, __LINE__)
 _Noreturn void trial_wrong(const char *what, const char *file, int line);
-void trial_ok(int rc, const char *what, const char *file, int line);
+_Noreturn void trial_failed(int rc, const char *what, const char *file, int line);
+static inline void trial_ok(int rc, const char *what, const char *file, int line)
+{
+    if (__builtin_expect(rc != 0, 0))
+        trial_failed(rc, what, file, line);
+}
 
 /* The workloads. */
 #define WORKLOAD(name) void name(struct trial *t)

@@ -18,10 +18,8 @@ _Noreturn void trial_wrong(const char *what, const char *file, int line)
     _exit(1);
 }
 
-void trial_ok(int rc, const char *what, const char *file, int line)
+_Noreturn void trial_failed(int rc, const char *what, const char *file, int line)
 {
-    if (rc == 0)
-        return;
     fflush(stdout);
     fprintf(stderr, "conc-targets: %s:%d: %s: %s\n", file, line, what, strerror(rc));
     _exit(1);

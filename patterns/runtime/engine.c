@@ -150,7 +150,8 @@ int conc_park(struct conc_lock *held, int64_t deadline_ns, const struct conc_wai
     bool timed = deadline_ns != CONC_FOREVER;
     if (timed)
         note_ends_itself(true);
-    struct conc_task *self = conc_fall_asleep(info);
+    struct conc_task *self = conc_self();
+    conc_fall_asleep(self, info);
     int rc = self->engine->park(self, held, deadline_ns);
     conc_wake_up();
     if (timed)
@@ -162,7 +163,8 @@ int conc_park_fd(struct conc_lock *held, int fd, short events, short *revents, i
     const struct conc_wait_info *info)
 {
     note_ends_itself(true);
-    struct conc_task *self = conc_fall_asleep(info);
+    struct conc_task *self = conc_self();
+    conc_fall_asleep(self, info);
     int rc = self->engine->park_fd(self, held, fd, events, revents, deadline_ns);
     conc_wake_up();
     note_ends_itself(false);

@@ -100,7 +100,7 @@ struct conc_task_order {
 struct conc_engine {
     const char *name;
 
-    /* Starts a task for `starter`, the caller: conc_task_launch (launch_internal.h). *handle, where
+    /* Starts a task for `starter`, the caller (launch_internal.h has most of it). *handle, where
      * that is not NULL, is set before the task runs, and as it was after a failure. ENOMEM, EAGAIN:
      * nothing runs. */
     int (*launch)(const struct conc_task_order *order, struct conc_task *starter,
@@ -260,15 +260,18 @@ void conc_watch_asleep(struct conc_task *self);
 void conc_trace_awake(void);
 void conc_trace_woken(struct conc_task *task);
 
-static inline struct conc_task *conc_fall_asleep(const struct conc_wait_info *info)
+static inline void conc_note_wait(struct conc_task *self, const struct conc_wait_info *info)
 {
-    struct conc_task *self = conc_self();
     CONC_NOTE(&self->wait_object, info->object, memory_order_relaxed);
     CONC_NOTE(&self->wait_site, info->site, memory_order_relaxed);
     CONC_NOTE(&self->wait_what, info->what, memory_order_release);
+}
+
+static inline void conc_fall_asleep(struct conc_task *self, const struct conc_wait_info *info)
+{
+    conc_note_wait(self, info);
     if (conc_is_watched())
         conc_watch_asleep(self);
-    return self;
 }
 
 /* Looks up anew who it is, which costs less than to remember it across the switch. */
@@ -279,10 +282,12 @@ static inline void conc_wake_up(void)
         conc_trace_awake();
 }
 
-/* Parks without a deadline where only a holder of `held` can unpark, by conc_unpark_sole. */
-static inline void conc_park_sole(struct conc_lock *held, const struct conc_wait_info *info)
+/* Parks the caller without a deadline where only a holder of `held` can unpark it, by
+ * conc_unpark_sole. */
+static inline void conc_park_sole(
+    struct conc_task *self, struct conc_lock *held, const struct conc_wait_info *info)
 {
-    struct conc_task *self = conc_fall_asleep(info);
+    conc_fall_asleep(self, info);
     self->engine->park_sole(self, held);
     conc_wake_up();
 }

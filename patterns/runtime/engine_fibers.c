@@ -27,7 +27,8 @@
 /* Says that the fiber has ended: conc_task_finish, but for the trace compiled in here. From then on
  * the fiber is not touched: its record may be another's. Returns a fiber that has waited for the
  * end and is to be made ready; NULL: there is none, or it has been done. */
-static inline __attribute__((always_inline)) struct fiber *tell_end(struct fiber *fiber)
+static inline __attribute__((always_inline)) struct fiber *tell_end(
+    struct worker *w, struct fiber *fiber)
 {
     struct conc_task *task = &fiber->task;
     bool owned = task->on_end != NULL;
@@ -45,7 +46,7 @@ static inline __attribute__((always_inline)) struct fiber *tell_end(struct fiber
             __tsan_acquire(&task->end_lock);
     }
     if (owned)
-        give_fiber(conc_fiber_worker_get(), fiber);
+        give_fiber(w, fiber);
     if (joiner && joiner->engine != &conc_engine_fibers) {
         conc_unpark_sole(joiner);
         joiner = NULL;
@@ -68,7 +69,7 @@ static inline __attribute__((always_inline)) struct fiber *pick_after(
         w->in_a_row++;
         return woken;
     }
-    make_ready(w, woken);
+    make_ready(w, woken, NEXT);
     return pick(w);
 }
 
@@ -97,8 +98,8 @@ static _Noreturn void fiber_end(struct fiber *fiber)
 {
     struct stack *stack = fiber->stack;
     void *tsan = fiber->tsan;
-    struct fiber *woken = tell_end(fiber);
-    struct worker *w = conc_fiber_worker_get();
+    struct worker *w = conc_fiber_worker_get(); /* nothing waits from here on */
+    struct fiber *woken = tell_end(w, fiber);
     leave_stack(w, stack, tsan, pick_after(w, woken));
 }
 
@@ -125,8 +126,8 @@ void conc_fiber_main(void *arg)
         void *tsan = fiber->tsan;
         __tsan_acquire(fiber);
         conc_task_main(&fiber->task);
-        struct fiber *woken = tell_end(fiber);
-        w = conc_fiber_worker_get();
+        w = conc_fiber_worker_get(); /* nothing waits from here on */
+        struct fiber *woken = tell_end(w, fiber);
         struct fiber *next = pick_after(w, woken);
         if (!next || next->context.sp)
             leave_stack(w, stack, tsan, next);
@@ -138,45 +139,75 @@ void conc_fiber_main(void *arg)
     }
 }
 
-/* Its timer is in no heap: that is so from the beginning, and after each wait. */
-static inline struct conc_task *fibers_create(void)
+/* What is due when a fiber has been made ready: who starts many for long is no exception. */
+static __attribute__((noinline)) int started(void)
 {
-    struct fiber *fiber = conc_fault_alloc_now() ? NULL : take_fiber(conc_fiber_worker_get());
-    if (!fiber)
-        return NULL;
+    backlog();
+    conc_checkpoint();
+    return 0;
+}
+
+static __attribute__((noinline)) int start_slowly(struct worker *w, struct fiber *fiber)
+{
+    conc_fiber_make_ready_slowly(w, fiber, false);
+    return started();
+}
+
+/* Its timer is in no heap: that is so from the beginning, and after each wait. */
+static inline __attribute__((always_inline)) int launch(struct worker *w, struct fiber *fiber,
+    const struct conc_task_order *order, struct conc_task *starter, struct conc_task **handle,
+    bool service, bool traced)
+{
     __tsan_acquire(fiber);
     conc_task_reset(&fiber->task);
     fiber->context.sp = NULL;
     atomic_store_explicit(&fiber->state, 0, memory_order_relaxed);
     fiber->noticed = false;
-    return &fiber->task;
-}
-
-static inline int fibers_start(struct conc_task *task)
-{
-    struct fiber *fiber = fiber_of(task);
-    struct worker *w = conc_fiber_worker_get();
+    conc_task_fill(&fiber->task, &conc_engine_fibers, order, starter, handle, service);
+    if (traced)
+        conc_trace(CONC_TRACE_START, &fiber->task, NULL);
 #if CONC_TSAN
     fiber->tsan = __tsan_create_fiber(0);
 #endif
     atomic_store_explicit(&fiber->live, true, memory_order_release);
     __tsan_release(fiber);
-    make_ready_last(w, fiber);
-    conc_checkpoint(); /* who starts many for long is no exception */
+    if (__builtin_expect(!w, 0) || !owner_enter_quick(w))
+        return start_slowly(w, fiber);
+    put_ready(w, fiber, LAST);
+    owner_leave(w);
+    if (nobody_watches() || conc_checkpoint_is_asked())
+        return started();
     return 0;
 }
 
+static __attribute__((noinline)) int launch_slowly(const struct conc_task_order *order,
+    struct conc_task *starter, struct conc_task **handle, bool service)
+{
+    struct worker *w = conc_fiber_worker_get();
+    struct fiber *fiber = w && w->fibers ? take_fiber(w) : conc_fiber_new(w);
+    return fiber ? launch(w, fiber, order, starter, handle, service, true) : ENOMEM;
+}
+
+/* In the common way no call but a last one: so it saves no registers. */
 static int fibers_launch(const struct conc_task_order *order, struct conc_task *starter,
     struct conc_task **handle, bool service)
 {
-    return conc_task_launch(
-        &conc_engine_fibers, fibers_create, fibers_start, order, starter, handle, service);
+    struct worker *w = conc_fiber_worker_get();
+    if (conc_fault_alloc_now())
+        return ENOMEM;
+    if (!w || !w->fibers || conc_is_watched())
+        return launch_slowly(order, starter, handle, service);
+    return launch(w, take_fiber(w), order, starter, handle, service, false);
 }
 
 static void fibers_destroy(struct conc_task *task)
 {
     __tsan_release(fiber_of(task));
-    give_fiber(conc_fiber_worker_get(), fiber_of(task));
+    struct worker *w = conc_fiber_worker_get();
+    if (w)
+        give_fiber(w, fiber_of(task));
+    else
+        conc_fiber_return(NULL, fiber_of(task));
 }
 
 static __attribute__((noreturn)) void fibers_exit(struct conc_task *self)
@@ -232,7 +263,7 @@ static void fibers_unpark(struct conc_task *task)
 {
     struct fiber *fiber = fiber_of(task);
     if (signal_fiber(fiber, TOKEN))
-        make_ready(conc_fiber_worker_get(), fiber);
+        make_ready(conc_fiber_worker_get(), fiber, NEXT);
 }
 
 /* No state to mark: until the lock is released, by whoever runs next, nobody can find the fiber. */
@@ -251,14 +282,14 @@ static void fibers_unpark_sole(struct conc_task *task)
 {
     struct fiber *fiber = fiber_of(task);
     __tsan_release(fiber);
-    make_ready(conc_fiber_worker_get(), fiber);
+    make_ready(conc_fiber_worker_get(), fiber, NEXT);
 }
 
 static void fibers_unpark_sole_last(struct conc_task *task)
 {
     struct fiber *fiber = fiber_of(task);
     __tsan_release(fiber);
-    make_ready_last(conc_fiber_worker_get(), fiber);
+    make_ready(conc_fiber_worker_get(), fiber, LAST);
 }
 
 /* Lets another run; the caller goes to the end of the queue. */

@@ -571,7 +571,7 @@ static struct sim_task *cut_task(void)
     return t;
 }
 
-static struct conc_task *sim_create(void)
+static struct sim_task *take_task(void)
 {
     if (conc_fault_alloc_now())
         return NULL;
@@ -592,12 +592,17 @@ static struct conc_task *sim_create(void)
     t->fd = NULL;
     t->timer.link = NULL;
     atomic_store_explicit(&t->off, false, memory_order_relaxed);
-    return &t->task;
+    return t;
 }
 
-static int sim_start(struct conc_task *task)
+static int sim_launch(const struct conc_task_order *order, struct conc_task *starter,
+    struct conc_task **handle, bool service)
 {
-    struct sim_task *t = sim_task(task);
+    struct sim_task *t = take_task();
+    if (!t)
+        return ENOMEM;
+    conc_task_fill(&t->task, &conc_engine_sim, order, starter, handle, service);
+    conc_trace(CONC_TRACE_START, &t->task, NULL);
     conc_fiber_prepare(&t->context, t->stack, t, fiber_main, t);
     t->tsan = __tsan_create_fiber(0);
     t->live = true;
@@ -611,13 +616,6 @@ static int sim_start(struct conc_task *task)
         wake_from_outside(t);
     }
     return 0;
-}
-
-static int sim_launch(const struct conc_task_order *order, struct conc_task *starter,
-    struct conc_task **handle, bool service)
-{
-    return conc_task_launch(
-        &conc_engine_sim, sim_create, sim_start, order, starter, handle, service);
 }
 
 static void sim_reap(struct conc_task *task)

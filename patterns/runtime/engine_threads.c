@@ -111,7 +111,7 @@ static void *thread_main(void *arg)
     return NULL;
 }
 
-static int threads_start(struct conc_task *task)
+static int start_thread(struct conc_task *task)
 {
     int saved_errno = errno;
     pthread_t known_to_itself;
@@ -126,8 +126,24 @@ static int threads_start(struct conc_task *task)
 static int threads_launch(const struct conc_task_order *order, struct conc_task *starter,
     struct conc_task **handle, bool service)
 {
-    return conc_task_launch(
-        &conc_engine_threads, threads_create, threads_start, order, starter, handle, service);
+    struct conc_task *made = threads_create();
+    if (!made)
+        return ENOMEM;
+    struct conc_task *before = handle ? *handle : NULL;
+    conc_task_fill(made, &conc_engine_threads, order, starter, handle, service);
+    conc_census_add(made);
+    conc_census_awake();
+    conc_trace(CONC_TRACE_START, made, NULL);
+    int rc = start_thread(made);
+    if (rc != 0) {
+        if (handle)
+            *handle = before;
+        conc_census_remove(made);
+        conc_census_ends();
+        conc_lock_destroy(&made->end_lock);
+        threads_destroy(made);
+    }
+    return rc;
 }
 
 static void threads_reap(struct conc_task *task)

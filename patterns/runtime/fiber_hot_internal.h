@@ -29,7 +29,7 @@ static inline void queue_push(struct queue *queue, struct fiber *fiber)
     atomic_store_explicit(&queue->len, len + 1, memory_order_relaxed);
 }
 
-static inline struct fiber *queue_pop(struct queue *queue)
+static inline __attribute__((always_inline)) struct fiber *queue_pop(struct queue *queue)
 {
     struct fiber *fiber = queue->head;
     if (!fiber)
@@ -49,12 +49,17 @@ static inline size_t queue_len(const struct queue *queue)
 
 /* The biased lock. The owner says "inside" and then looks out for a thief; a thief says "thief" and
  * then, after a barrier on every core, looks whether the owner is inside. One of them sees the
- * other. */
-static inline void owner_enter(struct worker *w)
+ * other. False: there may be a thief, and conc_fiber_enter_slowly is to follow. */
+static inline bool owner_enter_quick(struct worker *w)
 {
     atomic_store_explicit(&w->owner_in, true, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
-    if (__builtin_expect(atomic_load_explicit(&w->look_out, memory_order_acquire) != 0, 0))
+    return __builtin_expect(atomic_load_explicit(&w->look_out, memory_order_acquire) == 0, 1);
+}
+
+static inline void owner_enter(struct worker *w)
+{
+    if (!owner_enter_quick(w))
         conc_fiber_enter_slowly(w);
 }
 
@@ -66,13 +71,19 @@ static inline void owner_leave(struct worker *w)
 /* --- making ready --------------------------------------------------------------------------------
  */
 
-/* Work waits behind the one that runs. If idle workers sleep and none of them watches, wake one. */
+/* Idle workers sleep, or there could be one more, and none watches for work. */
+static inline bool nobody_watches(void)
+{
+    return !atomic_load_explicit(&conc_fibers.watched, memory_order_relaxed) &&
+           (atomic_load_explicit(&conc_fibers.sleepers, memory_order_relaxed) > 0 ||
+               atomic_load_explicit(&conc_fibers.started, memory_order_relaxed) <
+                   atomic_load_explicit(&conc_fibers.wanted, memory_order_relaxed));
+}
+
+/* Work waits behind the one that runs. */
 static inline void backlog(void)
 {
-    if (!atomic_load_explicit(&conc_fibers.watched, memory_order_relaxed) &&
-        (atomic_load_explicit(&conc_fibers.sleepers, memory_order_relaxed) > 0 ||
-            atomic_load_explicit(&conc_fibers.started, memory_order_relaxed) <
-                atomic_load_explicit(&conc_fibers.wanted, memory_order_relaxed)))
+    if (nobody_watches())
         conc_fiber_wake_any();
 }
 
@@ -92,30 +103,31 @@ static inline void push_all_local(struct worker *w, struct queue *list)
     owner_leave(w);
 }
 
-/* Makes a fiber run some time: next, when it is called from a worker. */
-static inline void make_ready(struct worker *w, struct fiber *fiber)
+/* Where a fiber made ready goes. */
+enum where { NEXT, LAST };
+
+/* Inside. */
+static inline void put_ready(struct worker *w, struct fiber *fiber, enum where where)
 {
-    if (!w) {
-        conc_fiber_inject(fiber);
-        return;
+    struct fiber *pushed = fiber;
+    if (where == NEXT) {
+        pushed = w->next_run;
+        w->next_run = fiber;
     }
-    owner_enter(w);
-    struct fiber *before = w->next_run;
-    w->next_run = fiber;
-    if (before)
-        queue_push(&w->queue, before);
-    owner_leave(w);
-    backlog();
+    if (pushed)
+        queue_push(&w->queue, pushed);
 }
 
-/* The same behind those that are ready already. */
-static inline void make_ready_last(struct worker *w, struct fiber *fiber)
+/* Makes a fiber run some time: next, when it is called from a worker, or behind those that are
+ * ready already. No call but a last one, so that who does nothing else saves no registers. */
+static inline void make_ready(struct worker *w, struct fiber *fiber, enum where where)
 {
-    if (!w) {
-        conc_fiber_inject(fiber);
+    if (__builtin_expect(!w, 0) || !owner_enter_quick(w)) {
+        conc_fiber_make_ready_slowly(w, fiber, where == NEXT);
         return;
     }
-    push_local(w, fiber);
+    put_ready(w, fiber, where);
+    owner_leave(w);
     backlog();
 }
 
@@ -134,11 +146,10 @@ static inline bool signal_fiber(struct fiber *fiber, int bit)
 /* --- fibers at hand ------------------------------------------------------------------------------
  */
 
+/* There is one. */
 static inline struct fiber *take_fiber(struct worker *w)
 {
-    struct fiber *fiber = w ? w->fibers : NULL;
-    if (__builtin_expect(!fiber, 0))
-        return conc_fiber_new(w);
+    struct fiber *fiber = w->fibers;
     w->fibers = fiber->next;
     w->fibers_len--;
     return fiber;
@@ -146,7 +157,7 @@ static inline struct fiber *take_fiber(struct worker *w)
 
 static inline void give_fiber(struct worker *w, struct fiber *fiber)
 {
-    if (__builtin_expect(!w || w->fibers_len >= FREE_FIBERS, 0)) {
+    if (__builtin_expect(w->fibers_len >= FREE_FIBERS, 0)) {
         conc_fiber_return(w, fiber);
         return;
     }

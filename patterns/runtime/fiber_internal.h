@@ -161,6 +161,9 @@ void conc_fiber_stop_workers(void);
 /* The other half of owner_enter: waits until no thief is inside. */
 void conc_fiber_enter_slowly(struct worker *w);
 
+/* The other half of make_ready: called from no worker (`w` NULL), or halfway inside. */
+void conc_fiber_make_ready_slowly(struct worker *w, struct fiber *fiber, bool next);
+
 /* Wakes one idle worker, or starts one more where there are fewer than wanted. */
 void conc_fiber_wake_any(void);
 

@@ -55,7 +55,7 @@ static void *poller_main(void *unused)
             }
             pthread_mutex_unlock(&fds.mutex);
             if (ready)
-                make_ready(NULL, ready);
+                make_ready(NULL, ready, LAST);
         }
     }
     return NULL;

@@ -237,6 +237,18 @@ void conc_fiber_inject(struct fiber *fiber)
         conc_fiber_wake_any();
 }
 
+void conc_fiber_make_ready_slowly(struct worker *w, struct fiber *fiber, bool next)
+{
+    if (!w) {
+        conc_fiber_inject(fiber);
+        return;
+    }
+    conc_fiber_enter_slowly(w);
+    put_ready(w, fiber, next ? NEXT : LAST);
+    owner_leave(w);
+    backlog();
+}
+
 struct fiber *conc_fiber_take_injected(void)
 {
     if (queue_len(&conc_fibers.inject) == 0)
@@ -393,7 +405,7 @@ void conc_fiber_finish_left(struct worker *w)
         push_local(w, left);
         backlog();
     } else if (!atomic_compare_exchange_strong(&left->state, &running, PARKED)) {
-        make_ready(w, left); /* woken in between */
+        make_ready(w, left, NEXT); /* woken in between */
     }
 }
 

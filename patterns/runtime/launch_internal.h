@@ -3,15 +3,11 @@
 #define CONC_RUNTIME_LAUNCH_INTERNAL_H
 
 /*
- * How a task is started: the same on every engine but for two steps, which each engine gives. The
- * whole is compiled into the engine, as its launch: a start on fibers is so short that two calls
- * through a table would be a tenth of a task. So is, on fibers, the end. Not every engine is
+ * What starting a task is on every engine, compiled into each: a start on fibers is so short that a
+ * call more would be a twentieth of a task. So is, on fibers, the end. Not every engine is
  * instrumented for TSan, so it has to be told what is written to the program's memory.
  */
 
-#include <errno.h>
-
-#include "runtime/census.h"
 #include "runtime/engine.h"
 #include "runtime/fiber_tools.h"
 #include "runtime/trace.h"
@@ -42,21 +38,13 @@ static inline void conc_task_enroll(struct conc_task *task, struct conc_task *st
     conc_lock_init(&task->end_lock);
 }
 
-/*
- * An engine's launch (engine.h), of its parts:
- *
- *   create  makes room for a task, with the engine's own part initialised; NULL: no memory
- *   start   begins to run conc_task_main(task), and then what conc_task_finish does. EAGAIN or
- *           ENOMEM: nothing runs, and the task is destroyed
- */
-static inline __attribute__((always_inline)) int conc_task_launch(const struct conc_engine *engine,
-    struct conc_task *(*create)(void), int (*start)(struct conc_task *task),
-    const struct conc_task_order *order, struct conc_task *starter, struct conc_task **handle,
-    bool service)
+/* What an engine's launch (engine.h) does once it has made room for a task and initialised its own
+ * part. After that it tells the trace, and begins to run conc_task_main(made), and then what
+ * conc_task_finish does. */
+static inline __attribute__((always_inline)) void conc_task_fill(struct conc_task *made,
+    const struct conc_engine *engine, const struct conc_task_order *order,
+    struct conc_task *starter, struct conc_task **handle, bool service)
 {
-    struct conc_task *made = create();
-    if (!made)
-        return ENOMEM;
     made->engine = engine;
     made->body = order->body;
     made->fn = order->fn;
@@ -65,29 +53,11 @@ static inline __attribute__((always_inline)) int conc_task_launch(const struct c
     made->on_end = order->on_end;
     made->owner = order->owner;
     conc_task_enroll(made, starter, order->name, order->site);
-    if (!engine->tasks) {
-        conc_census_add(made);
-        conc_census_awake();
-    }
-    conc_trace(CONC_TRACE_START, made, NULL);
-    struct conc_task *before = handle ? *handle : NULL;
     if (handle) {
         made->joiner = NULL;
         __tsan_write8(handle);
         *handle = made;
     }
-    int rc = start(made);
-    if (rc != 0) {
-        if (handle)
-            *handle = before;
-        if (!engine->tasks) {
-            conc_census_remove(made);
-            conc_census_ends();
-        }
-        conc_lock_destroy(&made->end_lock);
-        engine->destroy(made);
-    }
-    return rc;
 }
 
 /* Ends a task without an owner. Returns who waits for that, and is to be unparked; NULL: nobody

@@ -100,9 +100,13 @@ static inline bool conc_copy_is_quick(size_t size)
     return size == 4 || (size % 8 == 0 && size <= 64);
 }
 
-/* Copies it without any call. */
+/* Copies it without any call; most are one word. */
 static inline void conc_copy_quick(void *to, const void *from, size_t size)
 {
+    if (__builtin_expect(size == 8, 1)) {
+        memcpy(to, from, 8);
+        return;
+    }
     if (size == 4)
         memcpy(to, from, 4);
     for (size_t at = 0; at + 8 <= size; at += 8) {

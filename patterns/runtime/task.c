@@ -18,16 +18,28 @@
 
 _Atomic(uint64_t) conc_task_last_id;
 
+/* As below, and for the first of a thread, or of all. */
+static __attribute__((noinline)) int start_first(
+    const struct conc_task_order *order, struct conc_task **handle, bool service)
+{
+    struct conc_task *self = conc_self(); /* the starter has the lower number */
+    return conc_engine()->launch(order, self, handle, service);
+}
+
 /* `handle` is set before the task runs, for fn may look at it; NULL: there is an owner. */
 static inline int start(
     const struct conc_task_order *order, struct conc_task **handle, bool service)
 {
     if (!order->fn)
         return EINVAL;
-    struct conc_task *self = conc_self(); /* the starter has the lower number */
     if (conc_fault_start_now())
         return EAGAIN;
-    return conc_engine()->launch(order, self, handle, service);
+    struct conc_task *self = conc_task_current_get();
+    const struct conc_engine *engine =
+        atomic_load_explicit(&conc_engine_chosen, memory_order_acquire);
+    if (!self || !engine)
+        return start_first(order, handle, service);
+    return engine->launch(order, self, handle, service);
 }
 
 int conc_task_start_at(struct conc_task **task, void (*fn)(void *), void *arg, const char *name,
@@ -90,7 +102,7 @@ void conc_task_join_at(struct conc_task *task, const struct conc_site *site)
     if (!task->ended) {
         struct conc_wait_info info = {"for the end of task", task, site};
         task->joiner = self;
-        conc_park_sole(&task->end_lock, &info);
+        conc_park_sole(self, &task->end_lock, &info);
     } else {
         conc_lock_release(&task->end_lock);
     }

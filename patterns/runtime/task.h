@@ -75,9 +75,13 @@ void conc_yield(void);
  */
 extern bool conc_checkpoint_asked; /* the engine's */
 void conc_checkpoint_now(void);
+static inline bool conc_checkpoint_is_asked(void)
+{
+    return __builtin_expect(__atomic_load_n(&conc_checkpoint_asked, __ATOMIC_RELAXED), 0);
+}
 static inline void conc_checkpoint(void)
 {
-    if (__builtin_expect(__atomic_load_n(&conc_checkpoint_asked, __ATOMIC_RELAXED), 0))
+    if (conc_checkpoint_is_asked())
         conc_checkpoint_now();
 }
 

@@ -119,7 +119,7 @@ static inline __attribute__((always_inline)) int send_quick(struct conc_chan *ch
     const void *element, struct conc_context *ctx, const struct conc_site *site)
 {
     struct conc_wait_node *receiver = conc_wait_queue_head(&ch->receivers);
-    if (!ch->quick || conc_chan_is_closed(ch) || (receiver && receiver->waiter))
+    if (!ch->quick || (receiver && receiver->waiter))
         return send_locked(ch, element, ctx, site);
     if (receiver) {
         conc_wait_queue_take_sole(&ch->receivers, receiver);
@@ -191,14 +191,12 @@ static inline __attribute__((always_inline)) int recv_quick(
         conc_unpark_sole(sender->task);
         return 0;
     }
-    if (!buffered && site && ch->patience_ns > 0 && !conc_chan_is_closed(ch))
+    if (!buffered && site && ch->patience_ns > 0)
         return recv_patiently(ch, element, ctx, site);
-    if (!buffered && site && !conc_chan_is_closed(ch))
+    if (!buffered && site)
         return conc_wait_in(&ch->receivers, element, &ch->lock, ctx, receives, site);
-    if (!buffered)
-        return recv_locked(ch, element, ctx, site);
     conc_lock_release(&ch->lock);
-    return 0;
+    return buffered ? 0 : EAGAIN;
 }
 
 static __attribute__((noinline)) int recv_contended(
@@ -260,6 +258,7 @@ int conc_chan_close_at(struct conc_chan *ch, const struct conc_site *site)
         return EPIPE;
     }
     atomic_store_explicit(&ch->closed, true, memory_order_relaxed);
+    ch->quick = false;
     struct conc_wait_node *list;
     dismiss(ch, &ch->senders, dismiss(ch, &ch->receivers, &list));
     conc_lock_release(&ch->lock);

@@ -22,12 +22,12 @@ struct conc_chan {
     struct conc_lock lock;
     size_t size;          /* fixed: of an element */
     size_t capacity;      /* fixed */
-    bool quick;           /* fixed: elements are copied by conc_copy_quick, and no check looks */
     int patience_ns;      /* fixed: who finds it empty or full looks again after so long */
     void (*drop)(void *); /* fixed */
     /* Under lock, as all below. The first two may be looked at without it. */
     atomic_bool closed;
     _Atomic(size_t) len;
+    bool quick;  /* not closed, elements are copied by conc_copy_quick, and no check looks */
     size_t head; /* the slot of the oldest element */
     size_t tail; /* the slot for the next one */
     struct conc_wait_queue receivers;

@@ -154,10 +154,11 @@ void conc_wait_group_leave(struct conc_wait_group *group)
 int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), void *arg,
     const char *name, const struct conc_site *site)
 {
-    struct conc_task_order order = {.fn = fn, .arg = arg, .name = name, .site = site};
+    struct conc_task_order order = {
+        .fn = fn, .arg = arg, .name = name, .site = site, .on_end = task_ended, .owner = group};
     if (!add_quick(group, 1))
         join_all(add(group, 1, site));
-    int rc = conc_wait_group_go_entered(group, &order);
+    int rc = conc_task_start_owned(&order);
     if (rc != 0)
         leave(group, NULL, false);
     return rc;

@@ -91,13 +91,20 @@ int conc_wait_error(int claim, struct conc_context *ctx)
     return error == 0 && claim == CONC_CLAIM_DEADLINE ? ETIMEDOUT : error;
 }
 
-static __attribute__((noinline)) int wait_in_shared(struct conc_wait_queue *queue, void *data,
+/* With a context, or where somebody looks on. */
+static __attribute__((noinline)) int wait_in_slowly(struct conc_wait_queue *queue, void *data,
     struct conc_lock *held, struct conc_context *ctx, const char *what,
     const struct conc_site *site)
 {
     struct conc_wait_info info = {what, held, site};
     struct conc_waiter waiter;
     struct conc_wait_node node;
+    if (!ctx) {
+        struct conc_task *self = conc_self();
+        conc_wait_queue_push_sole(queue, &node, self, data);
+        conc_park_sole(self, held, &info);
+        return node.result;
+    }
     conc_wait_queue_push(queue, &node, conc_waiter_init(&waiter), 0, data);
     int claim = conc_wait_shared(&waiter, held, ctx, &info);
     if (claim >= 0)
@@ -122,12 +129,17 @@ CONC_JUMP_RETURN_BODY int conc_wait_in_body(struct conc_wait_queue *queue, void 
 int conc_wait_in_body(struct conc_wait_queue *queue, void *data, struct conc_lock *held,
     struct conc_context *ctx, const char *what, const struct conc_site *site)
 {
-    if (ctx)
-        return wait_in_shared(queue, data, held, ctx, what, site);
+    struct conc_task *self = conc_task_current_get();
+    if (ctx || !self || conc_is_watched())
+        return wait_in_slowly(queue, data, held, ctx, what, site);
+    /* conc_park_sole where nobody looks on: again without a call that would have to be prepared for
+     * by saving registers. */
     struct conc_wait_info info = {what, held, site};
     struct conc_wait_node node;
-    conc_wait_queue_push_sole(queue, &node, data);
-    conc_park_sole(held, &info);
+    conc_wait_queue_push_sole(queue, &node, self, data);
+    conc_note_wait(self, &info);
+    self->engine->park_sole(self, held);
+    conc_wake_up();
     return node.result;
 }
 

@@ -109,16 +109,15 @@ static inline void conc_wait_queue_push(struct conc_wait_queue *queue, struct co
     queue->tail = node;
 }
 
-/* Appends a sole node of the calling task, which will never be taken out but by a claim. */
+/* Appends a sole node of the calling task, `self`, which will never be taken out but by a claim. */
 static inline void conc_wait_queue_push_sole(
-    struct conc_wait_queue *queue, struct conc_wait_node *node, void *data)
+    struct conc_wait_queue *queue, struct conc_wait_node *node, struct conc_task *self, void *data)
 {
     struct conc_wait_node *last = queue->tail;
     node->next = NULL;
     node->prev = last;
     node->waiter = NULL;
-    node->task = conc_self();
-    node->twin = NULL;
+    node->task = self;
     node->result = 0;
     node->data = data;
     if (last)
@@ -153,6 +152,8 @@ static inline struct conc_wait_node *conc_wait_queue_claim(struct conc_wait_queu
         conc_wait_queue_set_head(queue, node->next);
         *(node->next ? &node->next->prev : &queue->tail) = NULL;
         node->queue = NULL;
+        if (!node->waiter)
+            break;
         if (node->twin)
             conc_wait_queue_remove(node->twin);
         if (conc_wait_node_claim(node))
@@ -206,7 +207,7 @@ static inline int conc_wait(struct conc_waiter *waiter, struct conc_lock *held,
 {
     if (waiter)
         return conc_wait_shared(waiter, held, ctx, info);
-    conc_park_sole(held, info);
+    conc_park_sole(conc_self(), held, info);
     return 0;
 }
 
