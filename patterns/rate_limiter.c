@@ -234,7 +234,7 @@ int conc_rate_limiter_wait_at(struct conc_rate_limiter *limiter, int64_t n,
         if (rc != EBUSY)
             break;
         rc = conc_wait_in(
-            &limiter->waiters, NULL, &limiter->lock, ctx, "for a change of rate limiter", site);
+            &limiter->lock, NULL, ctx, site, &limiter->waiters, "for a change of rate limiter");
         if (rc != 0)
             return rc;
     }

@@ -125,8 +125,8 @@ static int run_or_join(struct conc_singleflight *flight, const char *key,
             return EAGAIN;
         }
         struct joiner joiner = {.result = result};
-        int rc = conc_wait_in(&running->waiters, &joiner, &flight->lock, ctx,
-            "for the single flight of another task", site);
+        int rc = conc_wait_in(&flight->lock, &joiner, ctx, site, &running->waiters,
+            "for the single flight of another task");
         if (joiner.landed && shared)
             *shared = true;
         return rc;

@@ -158,7 +158,7 @@ int conc_worker_pool_wait_at(
         return rc;
     }
     rc = conc_wait_in(
-        &pool->watchers, NULL, &pool->lock, ctx, "for the end of all tasks of worker pool", site);
+        &pool->lock, NULL, ctx, site, &pool->watchers, "for the end of all tasks of worker pool");
     if (rc != 0 && conc_worker_pool_try_wait(pool) == 0)
         rc = 0;
     return rc;
@@ -348,7 +348,7 @@ static int rest(struct worker *worker)
 {
     struct conc_worker_pool *pool = worker->pool;
     int rc = conc_wait_in(
-        &pool->resting, &worker->task, &pool->lock, NULL, "for a task of worker pool", CONC_HERE);
+        &pool->lock, &worker->task, NULL, CONC_HERE, &pool->resting, "for a task of worker pool");
     if (rc == 0)
         rc = conc_context_error(&pool->ctx);
     if (rc == 0) {
@@ -585,7 +585,7 @@ static int enqueue(struct conc_worker_pool *pool, struct level *level, struct ta
     struct conc_wait_node *worker = conc_wait_queue_claim(&pool->resting);
     if (!worker && level->len == pool->capacity) {
         rc = conc_wait_in(
-            &level->submitters, task, &pool->lock, ctx, "for room in worker pool", site);
+            &pool->lock, task, ctx, site, &level->submitters, "for room in worker pool");
         if (rc != 0)
             retract(pool, task);
         return rc;

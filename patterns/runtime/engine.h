@@ -292,6 +292,16 @@ static inline void conc_park_sole(
     conc_wake_up();
 }
 
+/* The same where nobody looks on, by conc_is_watched: there is no other call before that of the
+ * engine, so the caller need not save registers for one. */
+static inline void conc_park_sole_unwatched(
+    struct conc_task *self, struct conc_lock *held, const struct conc_wait_info *info)
+{
+    conc_note_wait(self, info);
+    self->engine->park_sole(self, held);
+    conc_wake_up();
+}
+
 static inline void conc_unpark_sole(struct conc_task *task)
 {
     if (__builtin_expect(atomic_load_explicit(&conc_trace_on, memory_order_relaxed), 0))

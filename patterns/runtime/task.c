@@ -82,27 +82,55 @@ void conc_task_finish(struct conc_task *task)
         conc_census_ends(); /* last: whoever waits has been counted as awake by now */
 }
 
+static __attribute__((noinline)) void reap_and_release(struct conc_task *task)
+{
+    task->engine->reap(task);
+    conc_lock_destroy(&task->end_lock);
+    task->engine->destroy(task);
+}
+
 void conc_task_release(struct conc_task *task)
 {
-    const struct conc_engine *engine = task->engine;
-    if (engine->reap)
-        engine->reap(task);
+    if (task->engine->reap) {
+        reap_and_release(task);
+        return;
+    }
     conc_lock_destroy(&task->end_lock);
-    engine->destroy(task);
+    task->engine->destroy(task);
+}
+
+static const char for_the_end[] = "for the end of task";
+
+static __attribute__((noinline)) void join_slowly(
+    struct conc_task *task, const struct conc_site *site)
+{
+    struct conc_task *self = conc_self();
+    if (task == self)
+        conc_panic(site, "task %llu joins itself", (unsigned long long)task->id);
+    conc_lock_acquire(&task->end_lock);
+    if (!task->ended) {
+        struct conc_wait_info info = {for_the_end, task, site};
+        task->joiner = self;
+        conc_park_sole(self, &task->end_lock, &info);
+    } else {
+        conc_lock_release(&task->end_lock);
+    }
+    conc_task_release(task);
 }
 
 void conc_task_join_at(struct conc_task *task, const struct conc_site *site)
 {
     if (!task)
         return;
-    struct conc_task *self = conc_self();
-    if (task == self)
-        conc_panic(site, "task %llu joins itself", (unsigned long long)task->id);
-    conc_lock_acquire(&task->end_lock);
+    struct conc_task *self = conc_task_current_get();
+    if (!self || task == self || conc_is_watched() || !conc_lock_acquire_quick(&task->end_lock)) {
+        join_slowly(task, site);
+        return;
+    }
     if (!task->ended) {
-        struct conc_wait_info info = {"for the end of task", task, site};
+        struct conc_wait_info info = {for_the_end, task, site};
         task->joiner = self;
-        conc_park_sole(self, &task->end_lock, &info);
+        conc_park_sole_unwatched(self, &task->end_lock, &info);
     } else {
         conc_lock_release(&task->end_lock);
     }

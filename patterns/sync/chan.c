@@ -26,6 +26,7 @@ int conc_chan_create(
         return ENOMEM;
     *made = (struct conc_chan){.size = size,
         .capacity = capacity,
+        .bytes = size * capacity,
         .quick = conc_copy_is_quick(size) && !conc_check_misuse_on(),
         .patience_ns = conc_wait_patience_ns(capacity),
         .drop = drop};
@@ -45,7 +46,7 @@ void conc_chan_destroy(struct conc_chan *ch)
     if (waited_for)
         conc_panic(CONC_HERE, "a channel is destroyed that a task waits on");
     for (size_t len = conc_chan_count(ch); ch->drop && len > 0; len--) {
-        ch->drop(conc_chan_slot(ch, ch->head));
+        ch->drop(ch->ring + ch->head);
         ch->head = conc_chan_next(ch, ch->head);
     }
     if (conc_check_misuse_on())
@@ -78,7 +79,7 @@ static __attribute__((noinline)) int send_locked(struct conc_chan *ch, const voi
     if (conc_check_misuse_on() && (rc != EAGAIN || site))
         conc_check_sends(ch, rc, site);
     if (rc == EAGAIN && site)
-        return conc_wait_in(&ch->senders, unconst(element), &ch->lock, ctx, sends, site);
+        return conc_wait_in(&ch->lock, unconst(element), ctx, site, &ch->senders, sends);
     conc_lock_release(&ch->lock);
     if (wake)
         conc_wait_node_unpark(wake);
@@ -93,7 +94,7 @@ static __attribute__((noinline)) int recv_locked(
     if (conc_check_misuse_on() && (rc == 0 || (rc == EAGAIN && site)))
         conc_check_receives(ch);
     if (rc == EAGAIN && site)
-        return conc_wait_in(&ch->receivers, element, &ch->lock, ctx, receives, site);
+        return conc_wait_in(&ch->lock, element, ctx, site, &ch->receivers, receives);
     conc_lock_release(&ch->lock);
     if (wake)
         conc_wait_node_unpark(wake);
@@ -133,11 +134,11 @@ static inline __attribute__((always_inline)) int send_quick(struct conc_chan *ch
         if (site && ch->patience_ns > 0)
             return send_patiently(ch, element, ctx, site);
         if (site)
-            return conc_wait_in(&ch->senders, unconst(element), &ch->lock, ctx, sends, site);
+            return conc_wait_in(&ch->lock, unconst(element), ctx, site, &ch->senders, sends);
         conc_lock_release(&ch->lock);
         return EAGAIN;
     }
-    conc_copy_quick(conc_chan_slot(ch, ch->tail), element, ch->size);
+    conc_copy_quick(ch->ring + ch->tail, element, ch->size);
     conc_chan_count_in(ch);
     conc_lock_release(&ch->lock);
     return 0;
@@ -174,16 +175,15 @@ static inline __attribute__((always_inline)) int recv_quick(
     bool buffered = conc_chan_count(ch) > 0;
     if (!ch->quick || !element || (sender && sender->waiter))
         return recv_locked(ch, element, ctx, site);
-    if (buffered) {
-        conc_copy_quick(element, conc_chan_slot(ch, ch->head), ch->size);
-        conc_chan_count_out(ch);
-    }
     if (sender) {
         conc_wait_queue_take_sole(&ch->senders, sender);
         if (buffered) {
-            /* The sender moves in: its turn comes before that of any sender to come. */
-            conc_copy_quick(conc_chan_slot(ch, ch->tail), sender->data, ch->size);
-            conc_chan_count_in(ch);
+            /* It waits, so the ring is full, and the tail at the head: it moves in where the oldest
+             * goes out, for its turn comes before that of any sender to come. */
+            void *place = ch->ring + ch->head;
+            conc_copy_quick(element, place, ch->size);
+            conc_copy_quick(place, sender->data, ch->size);
+            ch->head = ch->tail = conc_chan_next(ch, ch->head);
         } else {
             conc_copy_quick(element, sender->data, ch->size);
         }
@@ -191,12 +191,18 @@ static inline __attribute__((always_inline)) int recv_quick(
         conc_unpark_sole(sender->task);
         return 0;
     }
-    if (!buffered && site && ch->patience_ns > 0)
+    if (buffered) {
+        conc_copy_quick(element, ch->ring + ch->head, ch->size);
+        conc_chan_count_out(ch);
+        conc_lock_release(&ch->lock);
+        return 0;
+    }
+    if (site && ch->patience_ns > 0)
         return recv_patiently(ch, element, ctx, site);
-    if (!buffered && site)
-        return conc_wait_in(&ch->receivers, element, &ch->lock, ctx, receives, site);
+    if (site)
+        return conc_wait_in(&ch->lock, element, ctx, site, &ch->receivers, receives);
     conc_lock_release(&ch->lock);
-    return buffered ? 0 : EAGAIN;
+    return EAGAIN;
 }
 
 static __attribute__((noinline)) int recv_contended(

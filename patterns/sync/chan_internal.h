@@ -22,17 +22,18 @@ struct conc_chan {
     struct conc_lock lock;
     size_t size;          /* fixed: of an element */
     size_t capacity;      /* fixed */
+    size_t bytes;         /* fixed: of the ring */
     int patience_ns;      /* fixed: who finds it empty or full looks again after so long */
     void (*drop)(void *); /* fixed */
     /* Under lock, as all below. The first two may be looked at without it. */
     atomic_bool closed;
     _Atomic(size_t) len;
     bool quick;  /* not closed, elements are copied by conc_copy_quick, and no check looks */
-    size_t head; /* the slot of the oldest element */
-    size_t tail; /* the slot for the next one */
+    size_t head; /* where in the ring the oldest element is */
+    size_t tail; /* where the next one goes */
     struct conc_wait_queue receivers;
     struct conc_wait_queue senders;
-    _Alignas(max_align_t) char ring[]; /* capacity slots */
+    _Alignas(max_align_t) char ring[]; /* capacity elements */
 };
 
 static inline bool conc_chan_is_closed(const struct conc_chan *ch)
@@ -45,14 +46,11 @@ static inline size_t conc_chan_count(const struct conc_chan *ch)
     return atomic_load_explicit(&ch->len, memory_order_relaxed);
 }
 
-static inline void *conc_chan_slot(struct conc_chan *ch, size_t i)
+/* The place after another in the ring. */
+static inline size_t conc_chan_next(const struct conc_chan *ch, size_t at)
 {
-    return ch->ring + i * ch->size;
-}
-
-static inline size_t conc_chan_next(const struct conc_chan *ch, size_t i)
-{
-    return i + 1 == ch->capacity ? 0 : i + 1;
+    at += ch->size;
+    return at == ch->bytes ? 0 : at;
 }
 
 /* Copies one element, unless nobody wants it. */
@@ -69,7 +67,7 @@ static inline void conc_chan_zero(const struct conc_chan *ch, void *element)
         memset(element, 0, ch->size);
 }
 
-/* An element has come into the slot at the tail, or gone out of the one at the head. */
+/* An element has come into the ring at the tail, or gone out at the head. */
 static inline void conc_chan_count_in(struct conc_chan *ch)
 {
     ch->tail = conc_chan_next(ch, ch->tail);
@@ -85,13 +83,13 @@ static inline void conc_chan_count_out(struct conc_chan *ch)
 /* Appends an element, and takes the oldest out. Under the lock, with room for it, or len > 0. */
 static inline void conc_chan_put(struct conc_chan *ch, const void *element)
 {
-    conc_chan_copy(ch, conc_chan_slot(ch, ch->tail), element);
+    conc_chan_copy(ch, ch->ring + ch->tail, element);
     conc_chan_count_in(ch);
 }
 
 static inline void conc_chan_take(struct conc_chan *ch, void *element)
 {
-    conc_chan_copy(ch, element, conc_chan_slot(ch, ch->head));
+    conc_chan_copy(ch, element, ch->ring + ch->head);
     conc_chan_count_out(ch);
 }
 

@@ -384,7 +384,7 @@ bool conc_context_after_stop(struct conc_context_after *after)
     conc_lock_release(&ctx->lock);
     if (after->state == CALLING && after->runner != self)
         conc_wait_in(
-            &after->stoppers, NULL, &afters_lock, NULL, "for the callback of a context", CONC_HERE);
+            &afters_lock, NULL, NULL, CONC_HERE, &after->stoppers, "for the callback of a context");
     else
         conc_lock_release(&afters_lock);
     return stopped;

@@ -27,7 +27,7 @@ int conc_once_do_at(struct conc_once *once, void (*fn)(void *), void *arg, struc
     if (once->state == RUNNING && site) {
         if (once->runner == self)
             conc_panic(site, "the function of a once calls the same once");
-        return conc_wait_in(&once->waiters, NULL, &once->lock, ctx, "for once", site);
+        return conc_wait_in(&once->lock, NULL, ctx, site, &once->waiters, "for once");
     }
     int state = once->state;
     if (state == NOT_YET) {

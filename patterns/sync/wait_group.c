@@ -178,7 +178,7 @@ static __attribute__((noinline)) int enter_slowly(struct conc_wait_group *group,
         conc_lock_acquire(&group->lock);
     }
     if (group->count >= limit && site)
-        return conc_wait_in(&group->room, NULL, &group->lock, ctx, for_room, site);
+        return conc_wait_in(&group->lock, NULL, ctx, site, &group->room, for_room);
     bool room = group->count < limit;
     if (room && group->count == 0 && conc_check_misuse_on())
         conc_check_counts(group, site);
@@ -198,7 +198,7 @@ int conc_wait_group_enter_at(struct conc_wait_group *group, int64_t limit, struc
         (group->count == 0 && conc_check_misuse_on()))
         return enter_slowly(group, limit, ctx, site, held);
     if (group->count >= limit)
-        return conc_wait_in(&group->room, NULL, &group->lock, ctx, for_room, site);
+        return conc_wait_in(&group->lock, NULL, ctx, site, &group->room, for_room);
     group->count++;
     conc_lock_release(&group->lock);
     return 0;
@@ -217,7 +217,7 @@ int conc_wait_group_wait_at(
             conc_lock_release(&group->lock);
             return EAGAIN;
         }
-        rc = conc_wait_in(&group->waiters, NULL, &group->lock, ctx, "for wait group", site);
+        rc = conc_wait_in(&group->lock, NULL, ctx, site, &group->waiters, "for wait group");
         if (rc != 0)
             return rc;
         conc_lock_acquire(&group->lock);

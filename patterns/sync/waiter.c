@@ -92,9 +92,9 @@ int conc_wait_error(int claim, struct conc_context *ctx)
 }
 
 /* With a context, or where somebody looks on. */
-static __attribute__((noinline)) int wait_in_slowly(struct conc_wait_queue *queue, void *data,
-    struct conc_lock *held, struct conc_context *ctx, const char *what,
-    const struct conc_site *site)
+static __attribute__((noinline)) int wait_in_slowly(struct conc_lock *held, void *data,
+    struct conc_context *ctx, const struct conc_site *site, struct conc_wait_queue *queue,
+    const char *what)
 {
     struct conc_wait_info info = {what, held, site};
     struct conc_waiter waiter;
@@ -122,24 +122,20 @@ CONC_JUMP_RETURN(conc_wait_in, conc_wait_in_body);
 #define conc_wait_in_body conc_wait_in
 #endif
 
-CONC_JUMP_RETURN_BODY int conc_wait_in_body(struct conc_wait_queue *queue, void *data,
-    struct conc_lock *held, struct conc_context *ctx, const char *what,
-    const struct conc_site *site);
+CONC_JUMP_RETURN_BODY int conc_wait_in_body(struct conc_lock *held, void *data,
+    struct conc_context *ctx, const struct conc_site *site, struct conc_wait_queue *queue,
+    const char *what);
 
-int conc_wait_in_body(struct conc_wait_queue *queue, void *data, struct conc_lock *held,
-    struct conc_context *ctx, const char *what, const struct conc_site *site)
+int conc_wait_in_body(struct conc_lock *held, void *data, struct conc_context *ctx,
+    const struct conc_site *site, struct conc_wait_queue *queue, const char *what)
 {
     struct conc_task *self = conc_task_current_get();
     if (ctx || !self || conc_is_watched())
-        return wait_in_slowly(queue, data, held, ctx, what, site);
-    /* conc_park_sole where nobody looks on: again without a call that would have to be prepared for
-     * by saving registers. */
+        return wait_in_slowly(held, data, ctx, site, queue, what);
     struct conc_wait_info info = {what, held, site};
     struct conc_wait_node node;
     conc_wait_queue_push_sole(queue, &node, self, data);
-    conc_note_wait(self, &info);
-    self->engine->park_sole(self, held);
-    conc_wake_up();
+    conc_park_sole_unwatched(self, held, &info);
     return node.result;
 }
 

@@ -221,11 +221,12 @@ int conc_wait_error(int claim, struct conc_context *ctx);
  * caller waits `what` (see struct conc_wait_info) with the address of `held` as the object: let the
  * lock be its first member.
  *
- * Best called last of all. One place in the program is where tasks fall asleep and wake up, and it
- * returns by a jump (jump_return.h).
+ * The first four arguments are in the order in which a primitive is given them itself, so that it
+ * need not move them. Best called last of all. One place in the program is where tasks fall asleep
+ * and wake up, and it returns by a jump (jump_return.h).
  */
-int conc_wait_in(struct conc_wait_queue *queue, void *data, struct conc_lock *held,
-    struct conc_context *ctx, const char *what, const struct conc_site *site);
+int conc_wait_in(struct conc_lock *held, void *data, struct conc_context *ctx,
+    const struct conc_site *site, struct conc_wait_queue *queue, const char *what);
 
 /*
  * Two threads at a buffer, each on a core of its own: the quicker one would find it empty or full
