@@ -212,7 +212,9 @@ static inline __attribute__((always_inline)) struct fiber *pick(struct worker *w
     }
     owner_enter(w);
     struct fiber *fiber = w->next_run;
-    if (fiber && (w->in_a_row < IN_A_ROW || !w->queue.head)) {
+    if (fiber && !w->queue.head) {
+        w->next_run = NULL;
+    } else if (fiber && w->in_a_row < IN_A_ROW) {
         w->in_a_row++;
         w->next_run = NULL;
     } else {
@@ -279,7 +281,9 @@ static inline __attribute__((always_inline)) void switch_away(
     int saved_errno = *w->errno_at;
     switch_to(w, &from->context, &from->asan, to);
     __sanitizer_finish_switch_fiber(from->asan, NULL, NULL);
-    *finish_switch()->errno_at = saved_errno;
+    int *errno_at = finish_switch()->errno_at;
+    if (__builtin_expect(*errno_at != saved_errno, 0)) /* it seldom is, and a store costs more */
+        *errno_at = saved_errno;
 }
 
 #endif
