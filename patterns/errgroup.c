@@ -79,6 +79,8 @@ static void run(struct conc_task *task)
         fail(group, rc);
 }
 
+static const struct conc_task_kind kind = {.body = run, .on_end = conc_wait_group_task_ended};
+
 /* `site` NULL: without waiting. */
 static int enter(
     struct conc_errgroup *group, struct conc_context *ctx, const struct conc_site *site)
@@ -95,15 +97,11 @@ static inline int go(struct conc_errgroup *group, errgroup_fn *fn, void *arg,
 {
     if (!group || !fn)
         return EINVAL;
-    struct conc_task_order order = {.body = run,
-        .fn = (void (*)(void *))(void (*)(void))fn,
-        .arg = arg,
-        .name = name,
-        .site = site};
     int rc = enter(group, ctx, waits ? site : NULL);
     if (rc != 0)
         return rc;
-    rc = conc_wait_group_go_entered(&group->tasks, &order);
+    rc = conc_task_start_owned(
+        &group->tasks, (void (*)(void *))(void (*)(void))fn, arg, name, site, &kind);
     if (rc != 0) {
         fail(group, rc); /* before the count falls: who waits for the tasks sees it */
         conc_wait_group_leave(&group->tasks);
@@ -194,9 +192,8 @@ static int collect_start(struct collection *all, struct conc_wait_group *tasks,
     /* Asked once inside: whoever has left the place may have cancelled before. */
     rc = conc_context_error(all->ctx);
     if (rc == 0)
-        rc = conc_wait_group_go_entered(
-            tasks, &(struct conc_task_order){
-                       .fn = collect_one, .arg = item, .name = "collect", .site = site});
+        rc =
+            conc_task_start_owned(tasks, collect_one, item, "collect", site, &conc_wait_group_task);
     if (rc != 0)
         conc_wait_group_leave(tasks);
     return rc;

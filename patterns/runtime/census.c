@@ -29,7 +29,7 @@ void conc_census_add(struct conc_task *task)
     task->census_prev = last;
     *(last ? &last->census_next : &first) = task;
     last = task;
-    listed += !task->service;
+    listed += !task->kind->service;
     conc_lock_release(&lock);
 }
 
@@ -38,7 +38,7 @@ void conc_census_remove(struct conc_task *task)
     conc_lock_acquire_raw(&lock);
     *(task->census_prev ? &task->census_prev->census_next : &first) = task->census_next;
     *(task->census_next ? &task->census_next->census_prev : &last) = task->census_prev;
-    listed -= !task->service;
+    listed -= !task->kind->service;
     conc_lock_release(&lock);
 }
 
@@ -223,7 +223,7 @@ static void print_all_but(const struct conc_task *left_out, int fd)
 {
     int64_t now_ns = conc_engine()->now_ns();
     for (const struct conc_task *task = first; task; task = task->census_next)
-        if (!task->service && task != left_out)
+        if (!task->kind->service && task != left_out)
             print_task(task, now_ns, fd);
     struct listing listing = {left_out, now_ns, fd};
     if (conc_engine()->tasks)
@@ -360,7 +360,7 @@ static void count_if_left(const struct conc_task *task, void *arg)
 {
     size_t *n = arg;
     const struct conc_task *self = conc_task_current_get();
-    *n += task->started && !task->service && !(self && task->id == self->id);
+    *n += task->started && !task->kind->service && !(self && task->id == self->id);
 }
 
 static size_t left_behind(void)

@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "runtime/lock.h"
 #include "runtime/site.h"
@@ -35,19 +36,31 @@ struct conc_wait_info {
     const struct conc_site *site; /* the waiting call */
 };
 
-/* A task. Embedded first in what an engine keeps for it. What every start touches comes first: two
- * lines of the cache. */
-struct conc_task {
-    const struct conc_engine *engine; /* fixed: who parks and wakes it */
-    void (*body)(struct conc_task *); /* fixed: what it does; NULL: fn(arg) */
-    void (*fn)(void *);               /* fixed */
-    void *arg;                        /* fixed */
-    const struct conc_site *started;  /* fixed; NULL for a thread that conc did not start */
-    uint64_t id;                      /* fixed */
-    _Atomic(const char *) name;       /* a string that lives as long as the task, or own_name */
-    void (*on_end)(struct conc_task *task); /* fixed: tells the owner; NULL: joined by handle */
+struct conc_task;
 
-    void *owner;                   /* fixed: on_end's */
+/* What all tasks of one sort have in common. */
+struct conc_task_kind {
+    void (*body)(struct conc_task *task);   /* what it does; NULL: fn(arg) */
+    void (*on_end)(struct conc_task *task); /* tells the owner; NULL: it is joined by a handle */
+    bool service;                           /* belongs to the runtime: no leak, not listed */
+};
+
+/* Joined by a handle; threads that conc did not start are of this kind, too. */
+extern const struct conc_task_kind conc_task_plain;
+
+/* A task. Embedded first in what an engine keeps for it, which begins a line of the cache. What
+ * every start writes comes first, and what it clears lies together: stores are what a start is made
+ * of. */
+struct conc_task {
+    const struct conc_engine *engine;  /* fixed: who parks and wakes it */
+    const struct conc_task_kind *kind; /* fixed */
+    void (*fn)(void *);                /* fixed */
+    void *arg;                         /* fixed */
+    const struct conc_site *started;   /* fixed; NULL for a thread that conc did not start */
+    void *owner;                       /* fixed: on_end's */
+    uint64_t id;                       /* fixed */
+    _Atomic(const char *) name;        /* a string that lives as long as the task, or own_name */
+
     struct conc_cleanup *cleanups; /* owner's only */
     uint64_t random;               /* owner's only */
 
@@ -61,7 +74,6 @@ struct conc_task {
 
     struct conc_lock end_lock;    /* guards joiner and ended */
     bool ended;                   /* under end_lock */
-    bool service;                 /* fixed: belongs to the runtime, no leak, not listed */
     bool is_main;                 /* fixed: began on the process's first thread */
     atomic_bool wait_ends_itself; /* of the wait: it has a deadline, or ends by what is outside */
 
@@ -75,36 +87,30 @@ struct conc_task {
     struct conc_task *census_prev;
 };
 
-/* Makes a record that was another task's before as good as zeroed, where that matters. */
+/* Makes a record that was another task's before as good as zeroed, where that matters: the other
+ * has ended, so it is awake. */
 static inline void conc_task_reset(struct conc_task *task)
 {
-    task->cleanups = NULL;
-    task->random = 0;
-    atomic_store_explicit(&task->wait_what, NULL, memory_order_relaxed);
-    atomic_store_explicit(&task->wait_ends_itself, false, memory_order_relaxed);
-    task->ended = false;
-    task->is_main = false;
+    enum {
+        FIRST = offsetof(struct conc_task, cleanups),
+        FIRST_END = offsetof(struct conc_task, wait_what),
+        SECOND = offsetof(struct conc_task, end_lock),
+        SECOND_END = offsetof(struct conc_task, next_id)
+    };
+    memset((char *)task + FIRST, 0, FIRST_END - FIRST);
+    memset((char *)task + SECOND, 0, SECOND_END - SECOND);
+    if (CONC_LOCK_PTHREAD)
+        conc_lock_init(&task->end_lock);
 }
-
-/* What a task is to be: see conc_task_start_owned. */
-struct conc_task_order {
-    void (*body)(struct conc_task *task);
-    void (*fn)(void *);
-    void *arg;
-    const char *name;
-    const struct conc_site *site;
-    void (*on_end)(struct conc_task *task);
-    void *owner;
-};
 
 struct conc_engine {
     const char *name;
 
-    /* Starts a task for `starter`, the caller (launch_internal.h has most of it). *handle, where
-     * that is not NULL, is set before the task runs, and as it was after a failure. ENOMEM, EAGAIN:
-     * nothing runs. */
-    int (*launch)(const struct conc_task_order *order, struct conc_task *starter,
-        struct conc_task **handle, bool service);
+    /* Starts a task; the caller is one, too (launch_internal.h has most of it). A kind without
+     * on_end: `owner` is a struct conc_task ** that is set to the handle before the task runs, and
+     * as it was after a failure. ENOMEM, EAGAIN: nothing runs. */
+    int (*launch)(void *owner, void (*fn)(void *), void *arg, const char *name,
+        const struct conc_site *site, const struct conc_task_kind *kind);
 
     /* Called once after the task has ended: waits for the little that is left of it (the thread's
      * exit), for the caller owns the memory afterwards. NULL: nothing is. */
@@ -204,17 +210,18 @@ int conc_park_fd(struct conc_lock *held, int fd, short events, short *revents, i
 static inline void conc_unpark(struct conc_task *task);
 
 /*
- * Starts a task that has an owner instead of a handle, such as a wait group. When it has run,
- * on_end(task) is called, with task->owner set to `owner`. on_end must not wait, and is the last
- * that happens to the task. Where the engine does not release such tasks itself (see
- * conc_engine.releases), the owner must call conc_task_release once from then on; else it must not
- * touch the task after on_end.
+ * Starts a task that has an owner instead of a handle, such as a wait group; `kind` has an on_end.
+ * When it has run, kind->on_end(task) is called, with task->owner set to `owner`. on_end must not
+ * wait, and is the last that happens to the task. Where the engine does not release such tasks
+ * itself (see conc_engine.releases), the owner must call conc_task_release once from then on; else
+ * it must not touch the task after on_end.
  *
- * The task calls fn(arg); or body(task), if that is not NULL, which finds both in there.
+ * The task calls fn(arg); or kind->body(task), if that is not NULL, which finds both in there.
  *
  * Codes as conc_task_start; on_end is not called after a failure.
  */
-int conc_task_start_owned(const struct conc_task_order *order);
+int conc_task_start_owned(void *owner, void (*fn)(void *), void *arg, const char *name,
+    const struct conc_site *site, const struct conc_task_kind *kind);
 
 /* Waits for the little that is left of a task whose on_end has been called, and frees it. */
 void conc_task_release(struct conc_task *task);
@@ -346,8 +353,8 @@ static inline void conc_task_main(struct conc_task *task)
 {
     if (__builtin_expect(atomic_load_explicit(&conc_trace_on, memory_order_relaxed), 0))
         conc_trace_begun(task);
-    if (task->body)
-        task->body(task);
+    if (task->kind->body)
+        task->kind->body(task);
     else
         task->fn(task->arg);
 }

@@ -31,21 +31,21 @@ static inline __attribute__((always_inline)) struct fiber *tell_end(
     struct worker *w, struct fiber *fiber)
 {
     struct conc_task *task = &fiber->task;
-    bool owned = task->on_end != NULL;
+    void (*on_end)(struct conc_task *) = task->kind->on_end;
     struct conc_task *joiner = NULL;
     __tsan_release(fiber); /* to whoever uses the record next */
     atomic_store_explicit(&fiber->live, false, memory_order_relaxed);
     if (__builtin_expect(atomic_load_explicit(&conc_trace_on, memory_order_relaxed), 0)) {
         conc_task_finish(task);
-    } else if (owned) {
-        task->on_end(task);
+    } else if (on_end) {
+        on_end(task);
     } else {
         __tsan_release(&task->end_lock); /* TSan does not see what this file does to a lock */
         joiner = conc_task_end(task);
         if (joiner)
             __tsan_acquire(&task->end_lock);
     }
-    if (owned)
+    if (on_end)
         give_fiber(w, fiber);
     if (joiner && joiner->engine != &conc_engine_fibers) {
         conc_unpark_sole(joiner);
@@ -154,16 +154,20 @@ static __attribute__((noinline)) int start_slowly(struct worker *w, struct fiber
 }
 
 /* Its timer is in no heap: that is so from the beginning, and after each wait. */
+static inline void reset(struct fiber *fiber)
+{
+    enum { FIRST = offsetof(struct fiber, context), END = offsetof(struct fiber, stack) };
+    conc_task_reset(&fiber->task);
+    memset((char *)fiber + FIRST, 0, END - FIRST);
+}
+
 static inline __attribute__((always_inline)) int launch(struct worker *w, struct fiber *fiber,
-    const struct conc_task_order *order, struct conc_task *starter, struct conc_task **handle,
-    bool service, bool traced)
+    void *owner, void (*fn)(void *), void *arg, const char *name, const struct conc_site *site,
+    const struct conc_task_kind *kind, bool traced)
 {
     __tsan_acquire(fiber);
-    conc_task_reset(&fiber->task);
-    fiber->context.sp = NULL;
-    atomic_store_explicit(&fiber->state, 0, memory_order_relaxed);
-    fiber->noticed = false;
-    conc_task_fill(&fiber->task, &conc_engine_fibers, order, starter, handle, service);
+    reset(fiber);
+    conc_task_fill(&fiber->task, &conc_engine_fibers, owner, fn, arg, name, site, kind);
     if (traced)
         conc_trace(CONC_TRACE_START, &fiber->task, NULL);
 #if CONC_TSAN
@@ -180,24 +184,24 @@ static inline __attribute__((always_inline)) int launch(struct worker *w, struct
     return 0;
 }
 
-static __attribute__((noinline)) int launch_slowly(const struct conc_task_order *order,
-    struct conc_task *starter, struct conc_task **handle, bool service)
+static __attribute__((noinline)) int launch_slowly(void *owner, void (*fn)(void *), void *arg,
+    const char *name, const struct conc_site *site, const struct conc_task_kind *kind)
 {
     struct worker *w = conc_fiber_worker_get();
     struct fiber *fiber = w && w->fibers ? take_fiber(w) : conc_fiber_new(w);
-    return fiber ? launch(w, fiber, order, starter, handle, service, true) : ENOMEM;
+    return fiber ? launch(w, fiber, owner, fn, arg, name, site, kind, true) : ENOMEM;
 }
 
 /* In the common way no call but a last one: so it saves no registers. */
-static int fibers_launch(const struct conc_task_order *order, struct conc_task *starter,
-    struct conc_task **handle, bool service)
+static int fibers_launch(void *owner, void (*fn)(void *), void *arg, const char *name,
+    const struct conc_site *site, const struct conc_task_kind *kind)
 {
     struct worker *w = conc_fiber_worker_get();
     if (conc_fault_alloc_now())
         return ENOMEM;
     if (!w || !w->fibers || conc_is_watched())
-        return launch_slowly(order, starter, handle, service);
-    return launch(w, take_fiber(w), order, starter, handle, service, false);
+        return launch_slowly(owner, fn, arg, name, site, kind);
+    return launch(w, take_fiber(w), owner, fn, arg, name, site, kind, false);
 }
 
 static void fibers_destroy(struct conc_task *task)

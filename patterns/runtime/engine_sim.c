@@ -307,7 +307,7 @@ static void finish_switch(void)
         return;
     s.ending = NULL;
     __tsan_destroy_fiber(ended->tsan);
-    if (ended->task.on_end) { /* its owner has been told, and is done with it */
+    if (ended->task.kind->on_end) { /* its owner has been told, and is done with it */
         conc_lock_destroy(&ended->task.end_lock);
         sim_destroy(&ended->task);
     } else {
@@ -595,13 +595,14 @@ static struct sim_task *take_task(void)
     return t;
 }
 
-static int sim_launch(const struct conc_task_order *order, struct conc_task *starter,
-    struct conc_task **handle, bool service)
+static int sim_launch(void *owner, void (*fn)(void *), void *arg, const char *name,
+    const struct conc_site *site, const struct conc_task_kind *kind)
 {
     struct sim_task *t = take_task();
     if (!t)
         return ENOMEM;
-    conc_task_fill(&t->task, &conc_engine_sim, order, starter, handle, service);
+    t->task.engine = &conc_engine_sim;
+    conc_task_fill(&t->task, &conc_engine_sim, owner, fn, arg, name, site, kind);
     conc_trace(CONC_TRACE_START, &t->task, NULL);
     conc_fiber_prepare(&t->context, t->stack, t, fiber_main, t);
     t->tsan = __tsan_create_fiber(0);
@@ -641,7 +642,7 @@ static size_t sim_tasks(void (*visit)(const struct conc_task *task, void *arg), 
 {
     size_t n = 0;
     for (const struct sim_task *t = s.all; t; t = t->all) {
-        if (!t->live || t->task.service)
+        if (!t->live || t->task.kind->service)
             continue;
         n++;
         if (visit)

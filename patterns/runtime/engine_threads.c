@@ -70,6 +70,8 @@ static struct conc_task *threads_create(void)
     struct thread_task *t = conc_calloc(1, sizeof *t);
     if (!t)
         return NULL;
+    t->task.engine = &conc_engine_threads;
+    conc_lock_init(&t->task.end_lock);
     sleep_init(t);
     return &t->task;
 }
@@ -123,14 +125,15 @@ static int start_thread(struct conc_task *task)
     return rc;
 }
 
-static int threads_launch(const struct conc_task_order *order, struct conc_task *starter,
-    struct conc_task **handle, bool service)
+static int threads_launch(void *owner, void (*fn)(void *), void *arg, const char *name,
+    const struct conc_site *site, const struct conc_task_kind *kind)
 {
     struct conc_task *made = threads_create();
     if (!made)
         return ENOMEM;
+    struct conc_task **handle = kind->on_end ? NULL : owner;
     struct conc_task *before = handle ? *handle : NULL;
-    conc_task_fill(made, &conc_engine_threads, order, starter, handle, service);
+    conc_task_fill(made, &conc_engine_threads, owner, fn, arg, name, site, kind);
     conc_census_add(made);
     conc_census_awake();
     conc_trace(CONC_TRACE_START, made, NULL);

@@ -22,8 +22,7 @@
 
 static inline void queue_push(struct queue *queue, struct fiber *fiber)
 {
-    fiber->next = NULL;
-    *(queue->tail ? &queue->tail->next : &queue->head) = fiber;
+    *(queue->head ? &queue->tail->next : &queue->head) = fiber;
     queue->tail = fiber;
     size_t len = atomic_load_explicit(&queue->len, memory_order_relaxed);
     atomic_store_explicit(&queue->len, len + 1, memory_order_relaxed);
@@ -34,9 +33,7 @@ static inline __attribute__((always_inline)) struct fiber *queue_pop(struct queu
     struct fiber *fiber = queue->head;
     if (!fiber)
         return NULL;
-    queue->head = fiber->next;
-    if (!queue->head)
-        queue->tail = NULL;
+    queue->head = fiber == queue->tail ? NULL : fiber->next;
     size_t len = atomic_load_explicit(&queue->len, memory_order_relaxed);
     atomic_store_explicit(&queue->len, len - 1, memory_order_relaxed);
     return fiber;

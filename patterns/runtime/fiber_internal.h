@@ -55,11 +55,11 @@ struct stack {
 struct fiber {
     _Alignas(64) struct conc_task task;
     struct conc_fiber_context context; /* while it does not run; NULL: it has not begun */
-    struct stack *stack;               /* once it has begun */
-    struct fiber *next;                /* in a queue or a free list */
     atomic_int state;
-    atomic_bool live; /* started and not ended */
-    bool noticed;     /* the monitor's: named on stderr */
+    atomic_bool live;    /* started and not ended */
+    bool noticed;        /* the monitor's: named on stderr */
+    struct stack *stack; /* once it has begun */
+    struct fiber *next;  /* in a queue or a free list */
     struct conc_timer_node timer;
     void *tsan;
     void *asan;
@@ -69,8 +69,8 @@ struct fiber {
 enum { THIEF_IN = 1, NO_BARRIER = 2 };
 
 struct queue {
-    struct fiber *head;
-    struct fiber *tail;
+    struct fiber *head; /* NULL: empty */
+    struct fiber *tail; /* the last, whose `next` says nothing; if there is one */
     atomic_size_t len;
 };
 

@@ -107,6 +107,7 @@ static bool add_fibers(void)
         return false;
     }
     for (size_t i = CONC_STACKS_A_SLAB; i-- > 0;) {
+        fibers[i].task.engine = &conc_engine_fibers;
         __tsan_release(&fibers[i]); /* to whoever uses it first: TSan does not see our lock */
         fibers[i].next = store.fibers;
         store.fibers = &fibers[i];
@@ -292,7 +293,7 @@ size_t conc_fiber_tasks(void (*visit)(const struct conc_task *task, void *arg), 
         const struct fiber *fiber =
             &store.slabs[i / CONC_STACKS_A_SLAB].fibers[i % CONC_STACKS_A_SLAB];
         struct conc_task task;
-        if (!copy_record(fiber, &task) || task.service)
+        if (!copy_record(fiber, &task) || task.kind->service)
             continue;
         count++;
         if (visit)

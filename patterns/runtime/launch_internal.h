@@ -30,30 +30,27 @@ static inline uint64_t conc_task_next_id(struct conc_task *starter, uint64_t blo
 
 /* What every task begins with, whatever carries it. */
 static inline void conc_task_enroll(struct conc_task *task, struct conc_task *starter,
-    const char *name, const struct conc_site *site)
+    const char *name, const struct conc_site *site, const struct conc_engine *engine)
 {
     task->started = site;
-    task->id = conc_task_next_id(starter, task->engine == &conc_engine_fibers ? 64 : 1);
+    task->id = conc_task_next_id(starter, engine == &conc_engine_fibers ? 64 : 1);
     atomic_store_explicit(&task->name, name, memory_order_relaxed);
-    conc_lock_init(&task->end_lock);
 }
 
-/* What an engine's launch (engine.h) does once it has made room for a task and initialised its own
- * part. After that it tells the trace, and begins to run conc_task_main(made), and then what
- * conc_task_finish does. */
+/* What an engine's launch (engine.h) does once it has a record that is as good as zeroed but for
+ * the engine and the engine's own part. After that it tells the trace, and begins to run
+ * conc_task_main(made), and then what conc_task_finish does. */
 static inline __attribute__((always_inline)) void conc_task_fill(struct conc_task *made,
-    const struct conc_engine *engine, const struct conc_task_order *order,
-    struct conc_task *starter, struct conc_task **handle, bool service)
+    const struct conc_engine *engine, void *owner, void (*fn)(void *), void *arg, const char *name,
+    const struct conc_site *site, const struct conc_task_kind *kind)
 {
-    made->engine = engine;
-    made->body = order->body;
-    made->fn = order->fn;
-    made->arg = order->arg;
-    made->service = service;
-    made->on_end = order->on_end;
-    made->owner = order->owner;
-    conc_task_enroll(made, starter, order->name, order->site);
-    if (handle) {
+    made->kind = kind;
+    made->fn = fn;
+    made->arg = arg;
+    made->owner = owner;
+    conc_task_enroll(made, conc_task_current_get(), name, site, engine);
+    if (!kind->on_end) {
+        struct conc_task **handle = owner;
         made->joiner = NULL;
         __tsan_write8(handle);
         *handle = made;

@@ -18,50 +18,41 @@
 
 _Atomic(uint64_t) conc_task_last_id;
 
-/* As below, and for the first of a thread, or of all. */
-static __attribute__((noinline)) int start_first(
-    const struct conc_task_order *order, struct conc_task **handle, bool service)
+const struct conc_task_kind conc_task_plain = {.body = NULL};
+
+/* The same for the first of a thread, or of all. */
+static __attribute__((noinline)) int start_first(void *owner, void (*fn)(void *), void *arg,
+    const char *name, const struct conc_site *site, const struct conc_task_kind *kind)
 {
-    struct conc_task *self = conc_self(); /* the starter has the lower number */
-    return conc_engine()->launch(order, self, handle, service);
+    conc_self(); /* the starter has the lower number */
+    return conc_engine()->launch(owner, fn, arg, name, site, kind);
 }
 
-/* `handle` is set before the task runs, for fn may look at it; NULL: there is an owner. */
-static inline int start(
-    const struct conc_task_order *order, struct conc_task **handle, bool service)
+int conc_task_start_owned(void *owner, void (*fn)(void *), void *arg, const char *name,
+    const struct conc_site *site, const struct conc_task_kind *kind)
 {
-    if (!order->fn)
+    if (!fn || !owner)
         return EINVAL;
     if (conc_fault_start_now())
         return EAGAIN;
-    struct conc_task *self = conc_task_current_get();
     const struct conc_engine *engine =
         atomic_load_explicit(&conc_engine_chosen, memory_order_acquire);
-    if (!self || !engine)
-        return start_first(order, handle, service);
-    return engine->launch(order, self, handle, service);
+    if (!conc_task_current_get() || !engine)
+        return start_first(owner, fn, arg, name, site, kind);
+    return engine->launch(owner, fn, arg, name, site, kind);
 }
 
 int conc_task_start_at(struct conc_task **task, void (*fn)(void *), void *arg, const char *name,
     const struct conc_site *site)
 {
-    if (!task)
-        return EINVAL;
-    return start(
-        &(struct conc_task_order){.fn = fn, .arg = arg, .name = name, .site = site}, task, false);
-}
-
-int conc_task_start_owned(const struct conc_task_order *order)
-{
-    return start(order, NULL, false);
+    return conc_task_start_owned(task, fn, arg, name, site, &conc_task_plain);
 }
 
 int conc_task_start_service(
     struct conc_task **task, void (*fn)(void *), void *arg, const struct conc_site *site)
 {
-    return start(
-        &(struct conc_task_order){.fn = fn, .arg = arg, .name = "conc service", .site = site}, task,
-        true);
+    static const struct conc_task_kind service = {.service = true};
+    return conc_task_start_owned(task, fn, arg, "conc service", site, &service);
 }
 
 /* Without a trace fibers have a version of their own: tell_end in engine_fibers.c. */
@@ -71,8 +62,8 @@ void conc_task_finish(struct conc_task *task)
     bool counted = !task->engine->tasks;
     if (counted)
         conc_census_remove(task);
-    if (task->on_end) {
-        task->on_end(task);
+    if (task->kind->on_end) {
+        task->kind->on_end(task);
     } else {
         struct conc_task *joiner = conc_task_end(task);
         if (joiner)
@@ -173,8 +164,10 @@ struct conc_task *conc_task_self(void)
         conc_census_awake();
         self = conc_thread_adopt();
     }
+    self->kind = &conc_task_plain;
     self->is_main = is_main;
-    conc_task_enroll(self, self, main_thread ? "main" : "thread", NULL);
+    conc_lock_init(&self->end_lock);
+    conc_task_enroll(self, self, main_thread ? "main" : "thread", NULL, self->engine);
     conc_census_add(self);
     conc_task_current_set(self);
     return self;

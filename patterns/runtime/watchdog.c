@@ -81,7 +81,7 @@ static void name(const struct conc_task *task, struct look *look)
 static void look_at(const struct conc_task *task, void *arg)
 {
     struct look *look = arg;
-    int64_t since_ns = task->service ? 0 : hangs_since(task, look->now_ns);
+    int64_t since_ns = task->kind->service ? 0 : hangs_since(task, look->now_ns);
     struct long_wait *wait = since_ns > 0 ? known(task->id, since_ns) : NULL;
     if (wait) {
         if (!wait->named)
@@ -99,7 +99,7 @@ static void look_at_holder(const struct conc_task *task, void *arg)
     for (size_t i = 0; i < dog.known_n; i++)
         if (dog.known[i].task == task->id && dog.known[i].named_now)
             return;
-    if (!task->service && conc_check_holds(task->id, &held, 1) > 0)
+    if (!task->kind->service && conc_check_holds(task->id, &held, 1) > 0)
         name(task, arg);
 }
 

@@ -121,7 +121,7 @@ static __attribute__((noinline)) void leave(
 /* Most often the count falls and that is all, or the place is handed over, to one who will only
  * start another task: those that are ready go first. (By leave, with a context or where the lock
  * was not to be had at once, it goes next.) */
-static void task_ended(struct conc_task *task)
+void conc_wait_group_task_ended(struct conc_task *task)
 {
     struct conc_wait_group *group = task->owner;
     bool releases = task->engine->releases;
@@ -139,29 +139,36 @@ static void task_ended(struct conc_task *task)
     }
 }
 
-int conc_wait_group_go_entered(struct conc_wait_group *group, struct conc_task_order *order)
-{
-    order->on_end = task_ended;
-    order->owner = group;
-    return conc_task_start_owned(order);
-}
+const struct conc_task_kind conc_wait_group_task = {.on_end = conc_wait_group_task_ended};
 
 void conc_wait_group_leave(struct conc_wait_group *group)
 {
     leave(group, NULL, false);
 }
 
-int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), void *arg,
+/* A task that is counted. */
+static inline int start(struct conc_wait_group *group, void (*fn)(void *), void *arg,
     const char *name, const struct conc_site *site)
 {
-    struct conc_task_order order = {
-        .fn = fn, .arg = arg, .name = name, .site = site, .on_end = task_ended, .owner = group};
-    if (!add_quick(group, 1))
-        join_all(add(group, 1, site));
-    int rc = conc_task_start_owned(&order);
+    int rc = conc_task_start_owned(group, fn, arg, name, site, &conc_wait_group_task);
     if (rc != 0)
         leave(group, NULL, false);
     return rc;
+}
+
+static __attribute__((noinline)) int go_slowly(struct conc_wait_group *group, void (*fn)(void *),
+    void *arg, const char *name, const struct conc_site *site)
+{
+    join_all(add(group, 1, site));
+    return start(group, fn, arg, name, site);
+}
+
+int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), void *arg,
+    const char *name, const struct conc_site *site)
+{
+    if (!add_quick(group, 1))
+        return go_slowly(group, fn, arg, name, site);
+    return start(group, fn, arg, name, site);
 }
 
 static const char for_room[] = "for room in wait group";

@@ -67,16 +67,17 @@ int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), voi
 /*
  * The same in steps, for groups with a limit and others that are built on this one. The first
  * waits until fewer than `limit` (at least 1, the same in all calls) are counted, and counts one
- * more; first come, first served. Without a site: EAGAIN instead of waiting. The second starts the
- * task that is counted; when it has ended its place goes to the first that waits for one. Of the
- * order (engine.h) it fills in on_end and the owner, which is the group: there a body finds it.
- * Codes of the first: 0, EAGAIN, ECANCELED, ETIMEDOUT; of the second, those of conc_wait_group_go.
- * When it fails, or is not called, the third gives the place up; it never waits. In a group with a
- * limit only tasks are counted.
+ * more; first come, first served. Without a site: EAGAIN instead of waiting. Then
+ * conc_task_start_owned (engine.h) starts the task that is counted, with the group as its owner,
+ * and conc_wait_group_task, or a kind with the same on_end; when it has ended its place goes to the
+ * first that waits for one. Codes of the first: 0, EAGAIN, ECANCELED, ETIMEDOUT. When no task is
+ * started, conc_wait_group_leave gives the place up; it never waits. In a group with a limit only
+ * tasks are counted.
  */
 int conc_wait_group_enter_at(struct conc_wait_group *group, int64_t limit, struct conc_context *ctx,
     const struct conc_site *site);
-int conc_wait_group_go_entered(struct conc_wait_group *group, struct conc_task_order *order);
+extern const struct conc_task_kind conc_wait_group_task;
+void conc_wait_group_task_ended(struct conc_task *task);
 void conc_wait_group_leave(struct conc_wait_group *group);
 
 /*

@@ -63,8 +63,9 @@ struct conc_wait_node {
     void *data; /* fixed: where to copy to or from, or a weight */
 };
 
-/* First come, first served. Zero is empty. Guarded by the lock of the object that embeds it;
- * whether there is a head may be looked at without. */
+/* First come, first served. Zero is empty, and so is whatever has no head: its tail says nothing.
+ * Guarded by the lock of the object that embeds it; whether there is a head may be looked at
+ * without. */
 struct conc_wait_queue {
     _Atomic(struct conc_wait_node *) head;
     struct conc_wait_node *tail;
@@ -76,6 +77,11 @@ static inline struct conc_wait_node *conc_wait_queue_head(const struct conc_wait
 }
 
 /* For the functions below. */
+static inline struct conc_wait_node *conc_wait_queue_last(const struct conc_wait_queue *queue)
+{
+    return conc_wait_queue_head(queue) ? queue->tail : NULL;
+}
+
 static inline void conc_wait_queue_set_head(
     struct conc_wait_queue *queue, struct conc_wait_node *head)
 {
@@ -94,16 +100,17 @@ static inline struct conc_waiter *conc_waiter_init(struct conc_waiter *waiter)
 static inline void conc_wait_queue_push(struct conc_wait_queue *queue, struct conc_wait_node *node,
     struct conc_waiter *waiter, int index, void *data)
 {
+    struct conc_wait_node *last = conc_wait_queue_last(queue);
     *node = (struct conc_wait_node){
-        .prev = queue->tail,
+        .prev = last,
         .queue = queue,
         .waiter = waiter,
         .task = waiter ? waiter->task : conc_self(),
         .index = index,
         .data = data,
     };
-    if (queue->tail)
-        queue->tail->next = node;
+    if (last)
+        last->next = node;
     else
         conc_wait_queue_set_head(queue, node);
     queue->tail = node;
@@ -113,7 +120,7 @@ static inline void conc_wait_queue_push(struct conc_wait_queue *queue, struct co
 static inline void conc_wait_queue_push_sole(
     struct conc_wait_queue *queue, struct conc_wait_node *node, struct conc_task *self, void *data)
 {
-    struct conc_wait_node *last = queue->tail;
+    struct conc_wait_node *last = conc_wait_queue_last(queue);
     node->next = NULL;
     node->prev = last;
     node->waiter = NULL;
@@ -150,7 +157,8 @@ static inline struct conc_wait_node *conc_wait_queue_claim(struct conc_wait_queu
     struct conc_wait_node *node;
     while ((node = conc_wait_queue_head(queue))) {
         conc_wait_queue_set_head(queue, node->next);
-        *(node->next ? &node->next->prev : &queue->tail) = NULL;
+        if (node->next)
+            node->next->prev = NULL;
         node->queue = NULL;
         if (!node->waiter)
             break;
@@ -171,8 +179,6 @@ static inline void conc_wait_queue_take_sole(
     conc_wait_queue_set_head(queue, next);
     if (next)
         next->prev = NULL;
-    else
-        queue->tail = NULL;
 }
 
 /* Claims all: a list linked by next, in order. To be given to conc_wait_list_unpark after unlock.
