@@ -22,7 +22,7 @@ void conc_errgroup_init(struct conc_errgroup *group, struct conc_context *parent
     conc_wait_group_init(&group->tasks);
     conc_lock_init(&group->lock);
     group->error = 0;
-    group->limit = -1;
+    group->limit = INT64_MAX;
 }
 
 void conc_errgroup_destroy(struct conc_errgroup *group)
@@ -43,7 +43,7 @@ int conc_errgroup_set_limit(struct conc_errgroup *group, int64_t limit)
 {
     if (conc_wait_group_count(&group->tasks) != 0)
         return EBUSY;
-    group->limit = limit < 0 ? -1 : limit;
+    group->limit = limit < 0 ? INT64_MAX : limit;
     return 0;
 }
 
@@ -87,8 +87,7 @@ static int enter(
 {
     if (group->limit == 0)
         return EBUSY;
-    return conc_wait_group_enter_at(
-        &group->tasks, group->limit < 0 ? INT64_MAX : group->limit, ctx, site);
+    return conc_wait_group_enter_at(&group->tasks, group->limit, ctx, site);
 }
 
 /* Without waiting where `waits` is false. */

@@ -38,7 +38,7 @@ struct conc_errgroup {
     struct conc_wait_group tasks; /* what runs */
     struct conc_lock lock;        /* guards error */
     int error;                    /* the first, 0 while there is none */
-    int64_t limit;                /* -1: none; fixed while tasks run */
+    int64_t limit;                /* INT64_MAX: none; fixed while tasks run */
 };
 
 /* Makes a group without tasks and without a limit, whose context is a child of `parent` (may be

@@ -62,10 +62,10 @@ static inline __attribute__((always_inline)) struct fiber *pick_after(
     if (!woken)
         return pick(w);
     __tsan_release(woken);
-    unsigned long picks = atomic_load_explicit(&w->picks, memory_order_relaxed);
-    if (w->in_a_row < IN_A_ROW && picks % LOOK_ABOUT != 0 &&
+    unsigned long turns = turns_of(w);
+    if (w->in_a_row < IN_A_ROW && !must_look_about(turns) &&
         !__atomic_load_n(&w->next_run, __ATOMIC_RELAXED)) {
-        atomic_store_explicit(&w->picks, picks + 1, memory_order_relaxed);
+        owner_leave(w, turns + 2); /* it was not inside */
         w->in_a_row++;
         return woken;
     }
@@ -89,7 +89,7 @@ static inline __attribute__((always_inline)) _Noreturn void leave_stack(
     w->stacks = stack;
     if (++w->stacks_len == FREE_STACKS)
         conc_fiber_return_stacks(w);
-    switch_to(w, NULL, NULL, to);
+    (void)switch_to(w, NULL, NULL, to, NULL);
     __builtin_unreachable();
 }
 
@@ -114,12 +114,12 @@ static void leaves_by_pthread_exit(struct fiber **fiber)
 }
 
 /* Runs a fiber, and as many after it as come next and have not begun: on the same stack. */
-void conc_fiber_main(void *arg)
+void conc_fiber_main(void *arg, void *held)
 {
     struct fiber *fiber __attribute__((cleanup(leaves_by_pthread_exit))) = arg;
     struct stack *stack = fiber->stack;
     __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
-    struct worker *w = finish_switch();
+    struct worker *w = finish_switch(held);
     if (__builtin_expect(!w->stacks, 0))
         conc_fiber_stock_stacks(w);
     for (;;) {
@@ -175,10 +175,11 @@ static inline __attribute__((always_inline)) int launch(struct worker *w, struct
 #endif
     atomic_store_explicit(&fiber->live, true, memory_order_release);
     __tsan_release(fiber);
-    if (__builtin_expect(!w, 0) || !owner_enter_quick(w))
+    unsigned long turns = 0;
+    if (__builtin_expect(!w, 0) || !owner_enter_quick(w, turns = turns_of(w)))
         return start_slowly(w, fiber);
     put_ready(w, fiber, LAST);
-    owner_leave(w);
+    owner_leave(w, turns);
     if (nobody_watches() || conc_checkpoint_is_asked())
         return started();
     return 0;
@@ -221,7 +222,7 @@ static __attribute__((noreturn)) void fibers_exit(struct conc_task *self)
 
 void conc_fiber_leave(struct fiber *fiber)
 {
-    switch_away(conc_fiber_worker_get(), fiber, NULL);
+    switch_away(conc_fiber_worker_get(), fiber, NULL, NULL);
     abort();
 }
 
@@ -245,10 +246,9 @@ int conc_fiber_park(struct fiber *fiber, struct conc_lock *held, int64_t deadlin
     note_since(fiber);
     w->left = fiber;
     w->left_because = PARKS;
-    w->held = held;
     if (held)
         __tsan_release(held);
-    switch_away(w, fiber, pick(w));
+    switch_away(w, fiber, pick(w), held);
     __tsan_acquire(fiber);
     int bits = atomic_exchange(&fiber->state, 0);
     if (timed && !(bits & TIMEOUT)) {
@@ -276,9 +276,8 @@ static void fibers_park_sole(struct conc_task *self, struct conc_lock *held)
     struct fiber *fiber = fiber_of(self);
     struct worker *w = conc_fiber_worker_get();
     note_since(fiber);
-    w->held = held;
     __tsan_release(held);
-    switch_away(w, fiber, pick(w));
+    switch_away(w, fiber, pick(w), held);
     __tsan_acquire(fiber);
 }
 
@@ -301,7 +300,7 @@ static void yield_to(struct worker *w, struct fiber *to)
 {
     w->left = w->current;
     w->left_because = YIELDS;
-    switch_away(w, w->current, to);
+    switch_away(w, w->current, to, NULL);
 }
 
 static void fibers_yield(void)
@@ -324,7 +323,7 @@ static void fibers_checkpoint(void)
     conc_fiber_timers_fire(w);
     struct fiber *to = conc_fiber_take_injected();
     if (to)
-        (void)count_pick(w);
+        owner_leave(w, turns_of(w) + 2); /* it was not inside: this counts as a pick */
     else
         to = pick(w);
     if (to)

@@ -328,7 +328,7 @@ static __attribute__((noinline)) void switch_to(struct sim_task *next, bool ends
     conc_task_current_set(&next->task);
     __tsan_switch_to_fiber(next->tsan, 0);
     __sanitizer_start_switch_fiber(ends ? NULL : &self->asan, next->stack, next->stack_size);
-    conc_fiber_switch(&self->context, &next->context);
+    (void)conc_fiber_switch(&self->context, &next->context, NULL);
     __sanitizer_finish_switch_fiber(self->asan, NULL, NULL);
     finish_switch();
     errno = saved_errno;
@@ -344,8 +344,9 @@ static void leaves_by_pthread_exit(struct sim_task **self)
     conc_engine_sim.exit(&(*self)->task);
 }
 
-static void fiber_main(void *arg)
+static void fiber_main(void *arg, void *word)
 {
+    (void)word;
     struct sim_task *self __attribute__((cleanup(leaves_by_pthread_exit))) = arg;
     __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
     finish_switch();

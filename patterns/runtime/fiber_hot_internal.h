@@ -46,23 +46,41 @@ static inline size_t queue_len(const struct queue *queue)
 
 /* The biased lock. The owner says "inside" and then looks out for a thief; a thief says "thief" and
  * then, after a barrier on every core, looks whether the owner is inside. One of them sees the
- * other. False: there may be a thief, and conc_fiber_enter_slowly is to follow. */
-static inline bool owner_enter_quick(struct worker *w)
+ * other.
+ *
+ * "Inside" is the lowest bit of a word that counts the owner's picks by twos: the one store says
+ * both. `turns` is what the word is outside.
+ *
+ * False: there may be a thief, and conc_fiber_enter_slowly is to follow. */
+static inline bool owner_enter_quick(struct worker *w, unsigned long turns)
 {
-    atomic_store_explicit(&w->owner_in, true, memory_order_relaxed);
+    atomic_store_explicit(&w->turns, turns + 1, memory_order_relaxed);
     atomic_signal_fence(memory_order_seq_cst);
     return __builtin_expect(atomic_load_explicit(&w->look_out, memory_order_acquire) == 0, 1);
 }
 
-static inline void owner_enter(struct worker *w)
+static inline void owner_enter(struct worker *w, unsigned long turns)
 {
-    if (!owner_enter_quick(w))
-        conc_fiber_enter_slowly(w);
+    if (!owner_enter_quick(w, turns))
+        conc_fiber_enter_slowly(w, turns);
 }
 
-static inline void owner_leave(struct worker *w)
+/* `turns`: what the word is to be. */
+static inline void owner_leave(struct worker *w, unsigned long turns)
 {
-    atomic_store_explicit(&w->owner_in, false, memory_order_release);
+    atomic_store_explicit(&w->turns, turns, memory_order_release);
+}
+
+/* Of the owner, outside. */
+static inline unsigned long turns_of(const struct worker *w)
+{
+    return atomic_load_explicit(&w->turns, memory_order_relaxed);
+}
+
+/* How often the owner has picked, for others. */
+static inline unsigned long picks_of(const struct worker *w)
+{
+    return turns_of(w) / 2;
 }
 
 /* --- making ready --------------------------------------------------------------------------------
@@ -86,18 +104,20 @@ static inline void backlog(void)
 
 static inline void push_local(struct worker *w, struct fiber *fiber)
 {
-    owner_enter(w);
+    unsigned long turns = turns_of(w);
+    owner_enter(w, turns);
     queue_push(&w->queue, fiber);
-    owner_leave(w);
+    owner_leave(w, turns);
 }
 
 /* The same for all of a list, which is empty then. */
 static inline void push_all_local(struct worker *w, struct queue *list)
 {
-    owner_enter(w);
+    unsigned long turns = turns_of(w);
+    owner_enter(w, turns);
     for (struct fiber *fiber; (fiber = queue_pop(list));)
         queue_push(&w->queue, fiber);
-    owner_leave(w);
+    owner_leave(w, turns);
 }
 
 /* Where a fiber made ready goes. */
@@ -119,12 +139,13 @@ static inline void put_ready(struct worker *w, struct fiber *fiber, enum where w
  * ready already. No call but a last one, so that who does nothing else saves no registers. */
 static inline void make_ready(struct worker *w, struct fiber *fiber, enum where where)
 {
-    if (__builtin_expect(!w, 0) || !owner_enter_quick(w)) {
+    unsigned long turns = 0;
+    if (__builtin_expect(!w, 0) || !owner_enter_quick(w, turns = turns_of(w))) {
         conc_fiber_make_ready_slowly(w, fiber, where == NEXT);
         return;
     }
     put_ready(w, fiber, where);
-    owner_leave(w);
+    owner_leave(w, turns);
     backlog();
 }
 
@@ -169,8 +190,9 @@ static inline void give_fiber(struct worker *w, struct fiber *fiber)
 /* The rare half of finish_switch. */
 void conc_fiber_finish_left(struct worker *w);
 
-/* What is due after a switch, on the new stack: the fiber that was left is off its stack now. */
-static inline __attribute__((always_inline)) struct worker *finish_switch(void)
+/* What is due after a switch, on the new stack: the fiber that was left is off its stack now.
+ * `held`: the lock with which it parked, which is released; NULL: none. */
+static inline __attribute__((always_inline)) struct worker *finish_switch(struct conc_lock *held)
 {
     struct worker *w = conc_fiber_worker_get();
     if (w->left)
@@ -180,34 +202,32 @@ static inline __attribute__((always_inline)) struct worker *finish_switch(void)
         __tsan_destroy_fiber(w->left_tsan);
     w->left_tsan = NULL;
 #endif
-    struct conc_lock *held = w->held;
-    if (held) {
-        w->held = NULL;
+    if (held)
         conc_tsan_lock_release(held);
-    }
     return w;
 }
 
-/* Returns whether it is time to look for timers that are due and for what others have left for all
- * workers: every 16th time. */
-static inline bool count_pick(struct worker *w)
+/* Whether it is time to look for timers that are due and for what others have left for all workers:
+ * every 16th time. */
+static inline bool must_look_about(unsigned long turns)
 {
-    unsigned long n = atomic_load_explicit(&w->picks, memory_order_relaxed);
-    atomic_store_explicit(&w->picks, n + 1, memory_order_relaxed);
-    return n % LOOK_ABOUT == 0;
+    return turns % (2 * LOOK_ABOUT) == 0;
 }
 
 /* The next fiber for this worker from what it has itself, or NULL. */
 static inline __attribute__((always_inline)) struct fiber *pick(struct worker *w)
 {
-    if (__builtin_expect(count_pick(w), 0)) {
+    unsigned long turns = turns_of(w);
+    if (__builtin_expect(must_look_about(turns), 0)) {
         if (atomic_load_explicit(&conc_fibers.next_deadline, memory_order_relaxed) != CONC_FOREVER)
             conc_fiber_timers_fire(w);
         struct fiber *injected = conc_fiber_take_injected();
-        if (injected)
+        if (injected) {
+            owner_leave(w, turns + 2);
             return injected;
+        }
     }
-    owner_enter(w);
+    owner_enter(w, turns);
     struct fiber *fiber = w->next_run;
     if (fiber && !w->queue.head) {
         w->next_run = NULL;
@@ -218,7 +238,7 @@ static inline __attribute__((always_inline)) struct fiber *pick(struct worker *w
         w->in_a_row = 0;
         fiber = queue_pop(&w->queue); /* NULL only when next_run is, too */
     }
-    owner_leave(w);
+    owner_leave(w, turns + 2);
     return fiber;
 }
 
@@ -243,19 +263,19 @@ static inline void set_current(struct worker *w, struct fiber *to)
     conc_task_current_set(to ? &to->task : NULL);
 }
 
-static inline __attribute__((always_inline)) void switch_from(
-    struct conc_fiber_context *from, const struct conc_fiber_context *to)
+static inline __attribute__((always_inline)) struct conc_lock *switch_from(
+    struct conc_fiber_context *from, const struct conc_fiber_context *to, struct conc_lock *held)
 {
-    if (from)
-        conc_fiber_switch(from, to);
-    else
-        conc_fiber_jump(to);
+    if (!from)
+        conc_fiber_jump(to, held);
+    return conc_fiber_switch(from, to, held);
 }
 
 /* Leaves the stack that runs, whose place is saved in *from, for `to`, or for the scheduler where
- * that is NULL. `from` and `from_asan` NULL: nobody will come back. */
-static inline __attribute__((always_inline)) void switch_to(
-    struct worker *w, struct conc_fiber_context *from, void **from_asan, struct fiber *to)
+ * that is NULL. `from` and `from_asan` NULL: nobody will come back. `held` goes to the other side,
+ * to finish_switch there; returned is what is to be given to it on this one. */
+static inline __attribute__((always_inline)) struct conc_lock *switch_to(struct worker *w,
+    struct conc_fiber_context *from, void **from_asan, struct fiber *to, struct conc_lock *held)
 {
     set_current(w, to);
     if (to) {
@@ -263,22 +283,22 @@ static inline __attribute__((always_inline)) void switch_to(
             prepare(w, to);
         __tsan_switch_to_fiber(to->tsan, 0);
         __sanitizer_start_switch_fiber(from_asan, to->stack->bottom, to->stack->size);
-        switch_from(from, &to->context);
-    } else {
-        __tsan_switch_to_fiber(w->scheduler_tsan, 0);
-        __sanitizer_start_switch_fiber(from_asan, w->scheduler_bottom, w->scheduler_size);
-        switch_from(from, &w->scheduler);
+        return switch_from(from, &to->context, held);
     }
+    __tsan_switch_to_fiber(w->scheduler_tsan, 0);
+    __sanitizer_start_switch_fiber(from_asan, w->scheduler_bottom, w->scheduler_size);
+    return switch_from(from, &w->scheduler, held);
 }
 
-/* Leaves `from`, and is here again when it goes on, perhaps on another thread. */
+/* Leaves `from`, and is here again when it goes on, perhaps on another thread. `held` is released
+ * once it is off its stack. */
 static inline __attribute__((always_inline)) void switch_away(
-    struct worker *w, struct fiber *from, struct fiber *to)
+    struct worker *w, struct fiber *from, struct fiber *to, struct conc_lock *held)
 {
     int saved_errno = *w->errno_at;
-    switch_to(w, &from->context, &from->asan, to);
+    held = switch_to(w, &from->context, &from->asan, to, held);
     __sanitizer_finish_switch_fiber(from->asan, NULL, NULL);
-    int *errno_at = finish_switch()->errno_at;
+    int *errno_at = finish_switch(held)->errno_at;
     if (__builtin_expect(*errno_at != saved_errno, 0)) /* it seldom is, and a store costs more */
         *errno_at = saved_errno;
 }

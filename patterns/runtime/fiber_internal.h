@@ -78,8 +78,7 @@ struct worker {
     /* The owner's only. */
     _Atomic(struct fiber *) current; /* the monitor looks at it; NULL: none */
     int in_a_row;
-    struct conc_lock *held; /* to be released after the switch; NULL: none */
-    struct fiber *left;     /* what remains to be done for the fiber switched away from: */
+    struct fiber *left; /* what remains to be done for the fiber switched away from: */
     enum { PARKS, YIELDS } left_because;
     struct fiber *fibers; /* free ones */
     int fibers_len;
@@ -101,9 +100,9 @@ struct worker {
     /* Looked at by others. */
     _Alignas(64) struct queue queue; /* under the biased lock */
     struct fiber *next_run;          /* under the biased lock */
-    atomic_bool owner_in;
     atomic_uchar look_out; /* THIEF_IN: a thief is, or will be, inside. NO_BARRIER: fixed */
-    atomic_ulong picks;    /* how often the owner has picked the next to run */
+    atomic_ulong turns;    /* twice how often the owner has picked the next to run; and 1 while it
+                              is inside */
     atomic_bool asked;     /* by the monitor: let others run */
     atomic_bool asleep;    /* whoever clears it wakes the worker */
     atomic_uint wake;      /* futex word */
@@ -140,8 +139,9 @@ CONC_THREAD_LOCAL_DECLARE(struct worker *, conc_fiber_worker);
 /* Parks until a bit of the state is set; takes all that are, and returns them. */
 int conc_fiber_park(struct fiber *fiber, struct conc_lock *held, int64_t deadline_ns);
 
-/* Where a fiber begins: called with it as the argument, on its stack. */
-void conc_fiber_main(void *fiber);
+/* Where a fiber begins: called with it as the argument, on its stack; `held` as in finish_switch.
+ */
+void conc_fiber_main(void *fiber, void *held);
 
 /* Leaves a fiber that nobody will wake, for the scheduler. */
 _Noreturn void conc_fiber_leave(struct fiber *fiber);
@@ -159,7 +159,7 @@ void conc_fiber_adopt_thread(struct fiber *fiber);
 void conc_fiber_stop_workers(void);
 
 /* The other half of owner_enter: waits until no thief is inside. */
-void conc_fiber_enter_slowly(struct worker *w);
+void conc_fiber_enter_slowly(struct worker *w, unsigned long turns);
 
 /* The other half of make_ready: called from no worker (`w` NULL), or halfway inside. */
 void conc_fiber_make_ready_slowly(struct worker *w, struct fiber *fiber, bool next);

@@ -92,7 +92,7 @@ static void give_notice(int number, struct fiber *fiber, int64_t ran_ns, size_t 
         waiting == 1 ? "waits" : "wait",
         monitor.notices + 1 == NOTICES ? " (the last notice)" : "");
     strcat(line, "\n");
-    if (atomic_load(&conc_fibers.workers[number]->picks) != monitor.picks[number])
+    if (picks_of(conc_fibers.workers[number]) != monitor.picks[number])
         return; /* it has let others run meanwhile, and what was read may be of another task */
     fiber->noticed = true;
     monitor.notices++;
@@ -113,7 +113,7 @@ static bool look(void)
         awake |= !atomic_load(&w->asleep);
         conc_lock_bias_grant(&w->bias);
         struct fiber *fiber = atomic_load_explicit(&w->current, memory_order_acquire);
-        unsigned long picks = atomic_load_explicit(&w->picks, memory_order_relaxed);
+        unsigned long picks = picks_of(w);
         if (!fiber || monitor.since_ns[i] == 0 || picks != monitor.picks[i]) {
             monitor.picks[i] = picks;
             monitor.since_ns[i] = fiber ? now : 0;

@@ -46,7 +46,7 @@ static bool thief_enter(struct worker *w)
     if (!conc_fibers.no_membarrier)
         syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
     for (int i = 0; i < 1000; i++) {
-        if (!atomic_load_explicit(&w->owner_in, memory_order_acquire))
+        if (atomic_load_explicit(&w->turns, memory_order_acquire) % 2 == 0)
             return true;
         conc_core_pause();
     }
@@ -62,13 +62,13 @@ static void thief_leave(struct worker *w)
 }
 
 /* Without a barrier of the thieves' the owner makes one of its own each time. */
-void conc_fiber_enter_slowly(struct worker *w)
+void conc_fiber_enter_slowly(struct worker *w, unsigned long turns)
 {
     for (;;) {
-        atomic_exchange(&w->owner_in, true);
+        atomic_exchange(&w->turns, turns + 1);
         if (!(atomic_load(&w->look_out) & THIEF_IN))
             return;
-        atomic_store_explicit(&w->owner_in, false, memory_order_release);
+        atomic_store_explicit(&w->turns, turns, memory_order_release);
         while (atomic_load(&w->look_out) & THIEF_IN)
             conc_core_pause();
     }
@@ -160,7 +160,7 @@ static struct fiber *steal(struct worker *w, struct look *look)
         struct worker *victim = conc_fibers.workers[i];
         if (victim == w)
             continue;
-        unsigned long picks = atomic_load_explicit(&victim->picks, memory_order_relaxed);
+        unsigned long picks = picks_of(victim);
         unsigned long done = picks - look->picks[i];
         look->picks[i] = picks;
         if (atomic_load(&victim->asleep))
@@ -243,9 +243,10 @@ void conc_fiber_make_ready_slowly(struct worker *w, struct fiber *fiber, bool ne
         conc_fiber_inject(fiber);
         return;
     }
-    conc_fiber_enter_slowly(w);
+    unsigned long turns = turns_of(w) & ~1UL; /* it may have said that it is inside */
+    conc_fiber_enter_slowly(w, turns);
     put_ready(w, fiber, next ? NEXT : LAST);
-    owner_leave(w);
+    owner_leave(w, turns);
     backlog();
 }
 
@@ -412,9 +413,9 @@ void conc_fiber_finish_left(struct worker *w)
 /* Enters a fiber from the scheduler's own stack and returns when there is nothing to run. */
 static void run(struct worker *w, struct fiber *fiber)
 {
-    switch_to(w, &w->scheduler, &w->scheduler_asan, fiber);
+    struct conc_lock *held = switch_to(w, &w->scheduler, &w->scheduler_asan, fiber, NULL);
     __sanitizer_finish_switch_fiber(w->scheduler_asan, NULL, NULL);
-    finish_switch();
+    finish_switch(held);
 }
 
 static void schedule(struct worker *w)
@@ -554,11 +555,11 @@ void conc_fiber_init_workers(void)
 static atomic_uint halted; /* futex word: the worker of main's thread has left its scheduler */
 
 /* Main's thread ends with the process and not before. */
-static void scheduler_main(void *arg)
+static void scheduler_main(void *arg, void *held)
 {
     struct worker *w = arg;
     __sanitizer_finish_switch_fiber(NULL, NULL, NULL);
-    finish_switch();
+    finish_switch(held);
     schedule(w);
     atomic_store(&halted, 1);
     futex_wake(&halted);

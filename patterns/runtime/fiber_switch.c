@@ -15,6 +15,7 @@ __asm__(".text\n"
         "    .cfi_undefined rip\n"
         "    popq %rdi\n"
         "    popq %rax\n"
+        "    movq %rdx, %rsi\n"
         "    xorl %ebp, %ebp\n" /* the end of the chain of frames */
         "    jmpq *%rax\n" /* no call: what the processor predicts of returns stays as it was */
         "    .cfi_endproc\n"
@@ -42,6 +43,7 @@ __asm__(".text\n"
         "    mov x9, sp\n"
         "    str x9, [x0]\n"
         "    mov x0, x1\n"
+        "    mov x1, x2\n"
         ".globl conc_fiber_jump\n"
         ".type conc_fiber_jump,%function\n"
         "conc_fiber_jump:\n"
@@ -58,6 +60,7 @@ __asm__(".text\n"
         "    ldp d12, d13, [sp, #128]\n"
         "    ldp d14, d15, [sp, #144]\n"
         "    add sp, sp, #160\n"
+        "    mov x0, x1\n"
         "    ret\n"
         ".size conc_fiber_switch,.-conc_fiber_switch\n"
         ".size conc_fiber_jump,.-conc_fiber_jump\n"
@@ -70,6 +73,7 @@ __asm__(".text\n"
         "    .cfi_startproc\n"
         "    .cfi_undefined x30\n" /* the end of the chain of frames */
         "    sub sp, sp, #160\n"   /* what runs here may prepare its own stack for the next */
+        "    mov x1, x0\n"
         "    mov x0, x20\n"
         "    blr x19\n"
         "    brk #1\n"
@@ -78,8 +82,8 @@ __asm__(".text\n"
 
 void conc_fiber_begin(void);
 
-void conc_fiber_prepare(
-    struct conc_fiber_context *context, void *bottom, void *top, void (*entry)(void *), void *arg)
+void conc_fiber_prepare(struct conc_fiber_context *context, void *bottom, void *top,
+    void (*entry)(void *arg, void *word), void *arg)
 {
     (void)bottom;
     uintptr_t *sp = (uintptr_t *)top - 20;
@@ -99,39 +103,53 @@ void conc_fiber_prepare(
 #include <stdlib.h>
 #include <ucontext.h>
 
-static void begin(unsigned hi_entry, unsigned lo_entry, unsigned hi_arg, unsigned lo_arg)
+/* A context, and what it is given when it is continued. */
+struct record {
+    ucontext_t context;
+    void *word;
+    void (*entry)(void *arg, void *word);
+    void *arg;
+};
+
+static void begin(unsigned high, unsigned low)
 {
-    uintptr_t entry = (uintptr_t)(((uint64_t)hi_entry << 32) | lo_entry);
-    uintptr_t arg = (uintptr_t)(((uint64_t)hi_arg << 32) | lo_arg);
-    ((void (*)(void *))entry)((void *)arg);
+    const struct record *record = (struct record *)(uintptr_t)(((uint64_t)high << 32) | low);
+    record->entry(record->arg, record->word);
     abort();
 }
 
-void conc_fiber_prepare(
-    struct conc_fiber_context *context, void *bottom, void *top, void (*entry)(void *), void *arg)
+void conc_fiber_prepare(struct conc_fiber_context *context, void *bottom, void *top,
+    void (*entry)(void *arg, void *word), void *arg)
 {
-    ucontext_t *record = (ucontext_t *)top - 1;
-    getcontext(record);
-    record->uc_stack.ss_sp = bottom;
-    record->uc_stack.ss_size = (size_t)((char *)record - (char *)bottom);
-    record->uc_link = NULL;
-    uint64_t e = (uintptr_t)entry, a = (uintptr_t)arg;
-    makecontext(record, (void (*)(void))begin, 4, (unsigned)(e >> 32), (unsigned)e,
-        (unsigned)(a >> 32), (unsigned)a);
+    struct record *record = (struct record *)top - 1;
+    getcontext(&record->context);
+    record->context.uc_stack.ss_sp = bottom;
+    record->context.uc_stack.ss_size = (size_t)((char *)record - (char *)bottom);
+    record->context.uc_link = NULL;
+    record->entry = entry;
+    record->arg = arg;
+    uint64_t address = (uintptr_t)record;
+    makecontext(
+        &record->context, (void (*)(void))begin, 2, (unsigned)(address >> 32), (unsigned)address);
     context->sp = record;
 }
 
-void conc_fiber_switch(struct conc_fiber_context *from, const struct conc_fiber_context *to)
+void *conc_fiber_switch(
+    struct conc_fiber_context *from, const struct conc_fiber_context *to, void *word)
 {
-    ucontext_t here;
-    const ucontext_t *there = to->sp;
+    struct record here;
+    struct record *there = to->sp;
+    there->word = word;
     from->sp = &here;
-    swapcontext(&here, there);
+    swapcontext(&here.context, &there->context);
+    return here.word;
 }
 
-void conc_fiber_jump(const struct conc_fiber_context *to)
+void conc_fiber_jump(const struct conc_fiber_context *to, void *word)
 {
-    setcontext(to->sp);
+    struct record *there = to->sp;
+    there->word = word;
+    setcontext(&there->context);
     abort(); /* it returns only after a failure */
 }
 

@@ -23,19 +23,19 @@ struct conc_fiber_context {
 };
 
 /*
- *   conc_fiber_prepare  makes a context that will call entry(arg) on the stack which ends at `top`
- *                       (aligned to 16); entry must never return
- *   conc_fiber_switch   saves the running context into *from and continues *to. Returns when
- *                       somebody continues *from
+ *   conc_fiber_prepare  makes a context that will call entry(arg, word) on the stack which ends at
+ *                       `top` (aligned to 16); entry must never return
+ *   conc_fiber_switch   saves the running context into *from and continues *to, which is given
+ *                       `word`. Returns when somebody continues *from: the word from there
  *   conc_fiber_jump     the same, but nobody will ever continue the one that runs
  */
 #if defined(__x86_64__) && !CONC_UCONTEXT
 
-/* Where a new context begins: pops arg and entry. */
+/* Where a new context begins: pops arg and entry. The word is in rdx, as everywhere. */
 void conc_fiber_begin(void) __attribute__((visibility("hidden")));
 
-static inline void conc_fiber_prepare(
-    struct conc_fiber_context *context, void *bottom, void *top, void (*entry)(void *), void *arg)
+static inline void conc_fiber_prepare(struct conc_fiber_context *context, void *bottom, void *top,
+    void (*entry)(void *arg, void *word), void *arg)
 {
     (void)bottom;
     uintptr_t *sp = (uintptr_t *)top - 4;
@@ -52,8 +52,8 @@ static inline void conc_fiber_prepare(
  * stack of its own, which knows nothing of ours. For the same reason a jump and not a ret. The 128
  * bytes below the stack pointer may be in use by a leaf function (the red zone).
  */
-static inline __attribute__((always_inline)) void conc_fiber_switch(
-    struct conc_fiber_context *from, const struct conc_fiber_context *to)
+static inline __attribute__((always_inline)) void *conc_fiber_switch(
+    struct conc_fiber_context *from, const struct conc_fiber_context *to, void *word)
 {
     __asm__ volatile("leaq -128(%%rsp), %%rsp\n\t"
                      "pushq %%rbp\n\t"
@@ -66,31 +66,33 @@ static inline __attribute__((always_inline)) void conc_fiber_switch(
                      "1:\n\t"
                      "popq %%rbp\n\t"
                      "leaq 128(%%rsp), %%rsp"
-                     : "+D"(from), "+S"(to)
+                     : "+D"(from), "+S"(to), "+d"(word)
                      :
-                     : "rax", "rbx", "rcx", "rdx", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-                     "r15", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
-                     "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "cc", "memory");
+                     : "rax", "rbx", "rcx", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15",
+                     "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8", "xmm9",
+                     "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15", "cc", "memory");
+    return word;
 }
 
 static inline __attribute__((always_inline)) _Noreturn void conc_fiber_jump(
-    const struct conc_fiber_context *to)
+    const struct conc_fiber_context *to, void *word)
 {
     __asm__ volatile("movq %0, %%rsp\n\t"
                      "popq %%rax\n\t"
                      "jmp *%%rax"
                      :
-                     : "r"(to->sp)
+                     : "r"(to->sp), "d"(word)
                      : "memory");
     __builtin_unreachable();
 }
 
 #else
 
-void conc_fiber_prepare(
-    struct conc_fiber_context *context, void *bottom, void *top, void (*entry)(void *), void *arg);
-void conc_fiber_switch(struct conc_fiber_context *from, const struct conc_fiber_context *to);
-_Noreturn void conc_fiber_jump(const struct conc_fiber_context *to);
+void conc_fiber_prepare(struct conc_fiber_context *context, void *bottom, void *top,
+    void (*entry)(void *arg, void *word), void *arg);
+void *conc_fiber_switch(
+    struct conc_fiber_context *from, const struct conc_fiber_context *to, void *word);
+_Noreturn void conc_fiber_jump(const struct conc_fiber_context *to, void *word);
 
 #endif
 

@@ -241,7 +241,7 @@ static inline void conc_lock_acquire(struct conc_lock *lock)
 
 /* Takes the lock if nothing is in the way: 1. Else 0, and the caller takes it by conc_lock_acquire,
  * best in a function of its own: one that makes no call in the common case saves no registers. */
-static inline int conc_lock_acquire_quick(struct conc_lock *lock)
+static inline __attribute__((always_inline)) int conc_lock_acquire_quick(struct conc_lock *lock)
 {
     if (CONC_LOCK_PTHREAD)
         return 0;
