@@ -139,8 +139,9 @@ void conc_fiber_main(void *arg, void *held)
     }
 }
 
-/* What is due when a fiber has been made ready: who starts many for long is no exception. */
-static __attribute__((noinline)) int started(void)
+/* What may be due when a fiber has been started: who starts many for long must let others run, too.
+ * These two return 0, so that a start may end with them. */
+static __attribute__((noinline)) int end_start(void)
 {
     backlog();
     conc_checkpoint();
@@ -150,7 +151,8 @@ static __attribute__((noinline)) int started(void)
 static __attribute__((noinline)) int start_slowly(struct worker *w, struct fiber *fiber)
 {
     conc_fiber_make_ready_slowly(w, fiber, false);
-    return started();
+    conc_checkpoint();
+    return 0;
 }
 
 /* Its timer is in no heap: that is so from the beginning, and after each wait. */
@@ -181,7 +183,7 @@ static inline __attribute__((always_inline)) int launch(struct worker *w, struct
     put_ready(w, fiber, LAST);
     owner_leave(w, turns);
     if (nobody_watches() || conc_checkpoint_is_asked())
-        return started();
+        return end_start();
     return 0;
 }
 
