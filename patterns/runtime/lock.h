@@ -195,7 +195,8 @@ void conc_lock_bias_idle(struct conc_lock_bias *bias);
 void conc_lock_bias_grant(struct conc_lock_bias *bias);
 
 /* By an ordinary store, if the worker is alone and the lock free: 1. */
-static inline int conc_lock_try_alone(struct conc_lock_bias *bias, struct conc_lock *lock)
+static inline __attribute__((always_inline)) int conc_lock_try_alone(
+    struct conc_lock_bias *bias, struct conc_lock *lock)
 {
 #if CONC_LOCK_BIASED
     int taken = 0;
