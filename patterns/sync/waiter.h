@@ -29,6 +29,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "runtime/engine.h"
 
@@ -52,15 +53,15 @@ struct conc_waiter {
  */
 struct conc_wait_node {
     struct conc_wait_node *next;   /* under the queue's lock; the claimer's once claimed */
-    struct conc_wait_node *prev;   /* the same; NULL when claimed */
-    struct conc_wait_queue *queue; /* under the queue's lock; NULL: in none */
     struct conc_waiter *waiter;    /* fixed; NULL: a sole node, its index is 0 */
+    int index;                     /* fixed: what a claim through this node writes */
+    int result;                    /* the claimer's, then the waiter's */
+    struct conc_wait_node *prev;   /* under the queue's lock; NULL when claimed */
     struct conc_task *task;        /* fixed: who waits */
-    struct conc_wait_node
-        *twin;  /* fixed: of the same waiter, under the same lock; leaves with it */
-    int index;  /* fixed: what a claim through this node writes */
-    int result; /* the claimer's, then the waiter's */
-    void *data; /* fixed: where to copy to or from, or a weight */
+    void *data;                    /* fixed: where to copy to or from, or a weight */
+    struct conc_wait_queue *queue; /* under the queue's lock; NULL: in none */
+    struct conc_wait_node *twin;   /* fixed: of the same waiter, under the same lock; they leave
+                                      together */
 };
 
 /* First come, first served. Zero is empty, and so is whatever has no head: its tail says nothing.
@@ -121,11 +122,9 @@ static inline void conc_wait_queue_push_sole(
     struct conc_wait_queue *queue, struct conc_wait_node *node, struct conc_task *self, void *data)
 {
     struct conc_wait_node *last = conc_wait_queue_last(queue);
-    node->next = NULL;
+    memset(node, 0, offsetof(struct conc_wait_node, prev)); /* in two stores */
     node->prev = last;
-    node->waiter = NULL;
     node->task = self;
-    node->result = 0;
     node->data = data;
     if (last)
         last->next = node;
