@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "runtime/memory.h"
+#include "sync/wait_group_internal.h"
 
 typedef int errgroup_fn(void *arg, struct conc_context *ctx);
 
@@ -49,7 +50,7 @@ int conc_errgroup_set_limit(struct conc_errgroup *group, int64_t limit)
 
 /* The error is stored before the context is cancelled: what the cancelled tasks then return can no
  * longer be the first. The cancel runs callbacks, hence outside the lock. */
-static void fail(struct conc_errgroup *group, int rc)
+static __attribute__((noinline)) void fail(struct conc_errgroup *group, int rc)
 {
     conc_lock_acquire(&group->lock);
     bool first = group->error == 0;
@@ -60,47 +61,36 @@ static void fail(struct conc_errgroup *group, int rc)
         conc_context_cancel_cause(&group->ctx, rc);
 }
 
-static void exited(void *group)
+/* The group whose tasks these are. */
+static inline struct conc_errgroup *group_of(struct conc_wait_group *tasks)
 {
-    fail(group, EOWNERDEAD);
+    return (struct conc_errgroup *)((char *)tasks - offsetof(struct conc_errgroup, tasks));
+}
+
+static void exited(void *tasks)
+{
+    fail(group_of(tasks), EOWNERDEAD);
 }
 
 static void run(struct conc_task *task)
 {
-    struct conc_wait_group *tasks = task->owner;
-    struct conc_errgroup *group =
-        (struct conc_errgroup *)((char *)tasks - offsetof(struct conc_errgroup, tasks));
     errgroup_fn *fn = (errgroup_fn *)(void (*)(void))task->fn; /* what go was given */
     struct conc_cleanup cleanup;
-    conc_cleanup_push_of(task, &cleanup, exited, group);
-    int rc = fn(task->arg, &group->ctx);
+    conc_cleanup_push_of(task, &cleanup, exited, task->owner);
+    int rc = fn(task->arg, &group_of(task->owner)->ctx);
     conc_cleanup_pop_of(task, &cleanup);
     if (rc != 0)
-        fail(group, rc);
+        fail(group_of(task->owner), rc);
 }
 
-static const struct conc_task_kind kind = {.body = run, .on_end = conc_wait_group_task_ended};
+static const struct conc_task_kind group_task = {.body = run, .on_end = conc_wait_group_task_ended};
 
-/* `site` NULL: without waiting. */
-static int enter(
-    struct conc_errgroup *group, struct conc_context *ctx, const struct conc_site *site)
+/* A task that is counted. */
+static inline int start(struct conc_errgroup *group, errgroup_fn *fn, void *arg, const char *name,
+    const struct conc_site *site)
 {
-    if (group->limit == 0)
-        return EBUSY;
-    return conc_wait_group_enter_at(&group->tasks, group->limit, ctx, site);
-}
-
-/* Without waiting where `waits` is false. */
-static inline int go(struct conc_errgroup *group, errgroup_fn *fn, void *arg,
-    struct conc_context *ctx, const char *name, const struct conc_site *site, bool waits)
-{
-    if (!group || !fn)
-        return EINVAL;
-    int rc = enter(group, ctx, waits ? site : NULL);
-    if (rc != 0)
-        return rc;
-    rc = conc_task_start_owned(
-        &group->tasks, (void (*)(void *))(void (*)(void))fn, arg, name, site, &kind);
+    int rc = conc_task_start_kind(
+        &group->tasks, (void (*)(void *))(void (*)(void))fn, arg, name, site, &group_task);
     if (rc != 0) {
         fail(group, rc); /* before the count falls: who waits for the tasks sees it */
         conc_wait_group_leave(&group->tasks);
@@ -108,17 +98,45 @@ static inline int go(struct conc_errgroup *group, errgroup_fn *fn, void *arg,
     return rc;
 }
 
+/* With the lock of the tasks held, which is released. */
+static __attribute__((noinline)) int go_held(struct conc_errgroup *group, errgroup_fn *fn,
+    void *arg, struct conc_context *ctx, const char *name, const struct conc_site *site)
+{
+    int rc = conc_wait_group_enter_held(&group->tasks, group->limit, ctx, site);
+    return rc == 0 ? start(group, fn, arg, name, site) : rc;
+}
+
+static __attribute__((noinline)) int go_contended(struct conc_errgroup *group, errgroup_fn *fn,
+    void *arg, struct conc_context *ctx, const char *name, const struct conc_site *site)
+{
+    conc_lock_acquire(&group->tasks.lock);
+    return go_held(group, fn, arg, ctx, name, site);
+}
+
 int conc_errgroup_go_at(struct conc_errgroup *group, int (*fn)(void *arg, struct conc_context *ctx),
     void *arg, struct conc_context *ctx, const char *name, const struct conc_site *site)
 {
-    return go(group, fn, arg, ctx, name, site, true);
+    if (!group || !fn)
+        return EINVAL;
+    if (group->limit == 0)
+        return EBUSY;
+    if (!conc_lock_acquire_quick(&group->tasks.lock))
+        return go_contended(group, fn, arg, ctx, name, site);
+    if (!conc_wait_group_enter_quick(&group->tasks, group->limit))
+        return go_held(group, fn, arg, ctx, name, site);
+    return start(group, fn, arg, name, site);
 }
 
 int conc_errgroup_try_go_at(struct conc_errgroup *group,
     int (*fn)(void *arg, struct conc_context *ctx), void *arg, const char *name,
     const struct conc_site *site)
 {
-    return go(group, fn, arg, NULL, name, site, false);
+    if (!group || !fn)
+        return EINVAL;
+    if (group->limit == 0)
+        return EBUSY;
+    int rc = conc_wait_group_enter_at(&group->tasks, group->limit, NULL, NULL);
+    return rc == 0 ? start(group, fn, arg, name, site) : rc;
 }
 
 /* What is left to do when all tasks have ended. */
@@ -191,8 +209,7 @@ static int collect_start(struct collection *all, struct conc_wait_group *tasks,
     /* Asked once inside: whoever has left the place may have cancelled before. */
     rc = conc_context_error(all->ctx);
     if (rc == 0)
-        rc =
-            conc_task_start_owned(tasks, collect_one, item, "collect", site, &conc_wait_group_task);
+        rc = conc_task_start_kind(tasks, collect_one, item, "collect", site, &conc_wait_group_task);
     if (rc != 0)
         conc_wait_group_leave(tasks);
     return rc;

@@ -19,7 +19,8 @@ enum { MAX_SIDE = 5, MAX_ITEMS = 400 };
 struct item {
     int producer;
     int number;
-    int check; /* of the two above: a torn copy shows */
+    int check;  /* of the two above: a torn copy shows */
+    int unused; /* in every other round, so that elements are words, which have a quick way */
 };
 
 struct round {
@@ -100,7 +101,7 @@ static void produce(void *arg)
     struct worker *w = arg;
     struct round *round = w->round;
     for (int i = 0; i < round->items; i++) {
-        struct item item = {w->number, i, w->number * 7919 + i};
+        struct item item = {w->number, i, w->number * 7919 + i, 0};
         int rc;
         do { /* now and then one is given up, but not the first */
             rc = attempt(w, &item, NULL);
@@ -122,7 +123,7 @@ static void consume(void *arg)
     for (int i = 0; i < MAX_SIDE; i++)
         last[i] = -1;
     for (;;) {
-        struct item item = {-1, -1, -1};
+        struct item item = {-1, -1, -1, -1};
         int rc = attempt(w, NULL, &item);
         if (rc == EPIPE) {
             if (item.producer != 0 || item.number != 0 || item.check != 0)
@@ -175,8 +176,9 @@ static void play_round(uint64_t seed)
     round.producers = 1 + (int)(conc_splitmix64(&random) % MAX_SIDE);
     round.consumers = 1 + (int)(conc_splitmix64(&random) % MAX_SIDE);
     round.items = 1 + (int)(conc_splitmix64(&random) % unit_scaled(MAX_ITEMS));
-    unit_ok(conc_chan_create(
-        &round.chan, sizeof(struct item), capacities[conc_splitmix64(&random) % 6], NULL));
+    size_t size =
+        conc_splitmix64(&random) % 2 ? sizeof(struct item) : offsetof(struct item, unused);
+    unit_ok(conc_chan_create(&round.chan, size, capacities[conc_splitmix64(&random) % 6], NULL));
     unit_ok(conc_chan_create(&round.silent, 1, 0, NULL));
     conc_context_with_cancel(&round.root, NULL);
     bool early_close = conc_splitmix64(&random) % 3 == 0;

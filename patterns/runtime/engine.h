@@ -38,7 +38,7 @@ struct conc_wait_info {
 
 struct conc_task;
 
-/* What all tasks of one sort have in common. */
+/* What all tasks of one sort have in common. Lives for ever. */
 struct conc_task_kind {
     void (*body)(struct conc_task *task);   /* what it does; NULL: fn(arg) */
     void (*on_end)(struct conc_task *task); /* tells the owner; NULL: it is joined by a handle */
@@ -57,12 +57,13 @@ struct conc_task {
     void (*fn)(void *);                /* fixed */
     void *arg;                         /* fixed */
     const struct conc_site *started;   /* fixed; NULL for a thread that conc did not start */
-    void *owner;                       /* fixed: on_end's */
+    void *owner;                       /* fixed: on_end's; without one it says nothing */
     uint64_t id;                       /* fixed */
     _Atomic(const char *) name;        /* a string that lives as long as the task, or own_name */
 
-    struct conc_cleanup *cleanups; /* owner's only */
-    uint64_t random;               /* owner's only */
+    /* These two, and those from end_lock to next_id, are what conc_task_reset clears. */
+    struct conc_cleanup *cleanups; /* the task's only */
+    uint64_t random;               /* the task's only */
 
     /* The wait of the moment, for reports: written by the task, read by anybody. Copies of pointers
      * to static data, so a reader who comes at the wrong moment sees an old wait but never a dead
@@ -88,7 +89,8 @@ struct conc_task {
 };
 
 /* Makes a record that was another task's before as good as zeroed, where that matters: the other
- * has ended, so it is awake. */
+ * has ended, so it is awake; what is left of its numbers is used up (launch_internal.h); and a
+ * joiner is of those with a handle, whose start clears it. */
 static inline void conc_task_reset(struct conc_task *task)
 {
     enum {
@@ -210,17 +212,18 @@ int conc_park_fd(struct conc_lock *held, int fd, short events, short *revents, i
 static inline void conc_unpark(struct conc_task *task);
 
 /*
- * Starts a task that has an owner instead of a handle, such as a wait group; `kind` has an on_end.
- * When it has run, kind->on_end(task) is called, with task->owner set to `owner`. on_end must not
- * wait, and is the last that happens to the task. Where the engine does not release such tasks
- * itself (see conc_engine.releases), the owner must call conc_task_release once from then on; else
- * it must not touch the task after on_end.
+ * Starts a task of a kind. With an on_end it has an owner instead of a handle, such as a wait
+ * group: when it has run, on_end(task) is called, with task->owner set to `owner`. on_end must not
+ * wait, yield or pass a checkpoint, and is the last that happens to the task. Where the engine does
+ * not release such tasks itself (see conc_engine.releases), the owner must call conc_task_release
+ * once from then on; else it must not touch the task after on_end. Without an on_end `owner` is the
+ * struct conc_task ** that gets the handle.
  *
  * The task calls fn(arg); or kind->body(task), if that is not NULL, which finds both in there.
  *
- * Codes as conc_task_start; on_end is not called after a failure.
+ * Codes as conc_task_start; EINVAL: fn or owner is NULL. on_end is not called after a failure.
  */
-int conc_task_start_owned(void *owner, void (*fn)(void *), void *arg, const char *name,
+int conc_task_start_kind(void *owner, void (*fn)(void *), void *arg, const char *name,
     const struct conc_site *site, const struct conc_task_kind *kind);
 
 /* Waits for the little that is left of a task whose on_end has been called, and frees it. */

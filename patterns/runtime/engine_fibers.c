@@ -62,10 +62,10 @@ static inline __attribute__((always_inline)) struct fiber *pick_after(
     if (!woken)
         return pick(w);
     __tsan_release(woken);
-    unsigned long turns = turns_of(w);
+    unsigned long turns = turns_of(w) + 2;
     if (w->in_a_row < IN_A_ROW && !must_look_about(turns) &&
         !__atomic_load_n(&w->next_run, __ATOMIC_RELAXED)) {
-        owner_leave(w, turns + 2); /* it was not inside */
+        count_pick(w, turns);
         w->in_a_row++;
         return woken;
     }
@@ -98,7 +98,8 @@ static _Noreturn void fiber_end(struct fiber *fiber)
 {
     struct stack *stack = fiber->stack;
     void *tsan = fiber->tsan;
-    struct worker *w = conc_fiber_worker_get(); /* nothing waits from here on */
+    struct worker *w =
+        conc_fiber_worker_get(); /* from here to the switch nothing waits or yields */
     struct fiber *woken = tell_end(w, fiber);
     leave_stack(w, stack, tsan, pick_after(w, woken));
 }
@@ -126,7 +127,7 @@ void conc_fiber_main(void *arg, void *held)
         void *tsan = fiber->tsan;
         __tsan_acquire(fiber);
         conc_task_main(&fiber->task);
-        w = conc_fiber_worker_get(); /* nothing waits from here on */
+        w = conc_fiber_worker_get(); /* from here to the switch nothing waits or yields */
         struct fiber *woken = tell_end(w, fiber);
         struct fiber *next = pick_after(w, woken);
         if (!next || next->context.sp)
@@ -148,9 +149,10 @@ static __attribute__((noinline)) int end_start(void)
     return 0;
 }
 
-static __attribute__((noinline)) int start_slowly(struct worker *w, struct fiber *fiber)
+static __attribute__((noinline)) int start_slowly(
+    struct worker *w, unsigned long turns, struct fiber *fiber)
 {
-    conc_fiber_make_ready_slowly(w, fiber, false);
+    conc_fiber_make_ready_slowly(w, turns, fiber, LAST);
     conc_checkpoint();
     return 0;
 }
@@ -165,12 +167,12 @@ static inline void reset(struct fiber *fiber)
 
 static inline __attribute__((always_inline)) int launch(struct worker *w, struct fiber *fiber,
     void *owner, void (*fn)(void *), void *arg, const char *name, const struct conc_site *site,
-    const struct conc_task_kind *kind, bool traced)
+    const struct conc_task_kind *kind, bool may_be_traced)
 {
     __tsan_acquire(fiber);
     reset(fiber);
     conc_task_fill(&fiber->task, &conc_engine_fibers, owner, fn, arg, name, site, kind);
-    if (traced)
+    if (may_be_traced)
         conc_trace(CONC_TRACE_START, &fiber->task, NULL);
 #if CONC_TSAN
     fiber->tsan = __tsan_create_fiber(0);
@@ -179,10 +181,10 @@ static inline __attribute__((always_inline)) int launch(struct worker *w, struct
     __tsan_release(fiber);
     unsigned long turns = 0;
     if (__builtin_expect(!w, 0) || !owner_enter_quick(w, turns = turns_of(w)))
-        return start_slowly(w, fiber);
+        return start_slowly(w, turns, fiber);
     put_ready(w, fiber, LAST);
     owner_leave(w, turns);
-    if (nobody_watches() || conc_checkpoint_is_asked())
+    if (must_wake_one() || conc_checkpoint_is_asked())
         return end_start();
     return 0;
 }
@@ -202,7 +204,7 @@ static int fibers_launch(void *owner, void (*fn)(void *), void *arg, const char 
     struct worker *w = conc_fiber_worker_get();
     if (conc_fault_alloc_now())
         return ENOMEM;
-    if (!w || !w->fibers || conc_is_watched())
+    if (!w || !w->fibers || atomic_load_explicit(&conc_trace_on, memory_order_relaxed))
         return launch_slowly(owner, fn, arg, name, site, kind);
     return launch(w, take_fiber(w), owner, fn, arg, name, site, kind, false);
 }
@@ -325,7 +327,7 @@ static void fibers_checkpoint(void)
     conc_fiber_timers_fire(w);
     struct fiber *to = conc_fiber_take_injected();
     if (to)
-        owner_leave(w, turns_of(w) + 2); /* it was not inside: this counts as a pick */
+        count_pick(w, turns_of(w) + 2);
     else
         to = pick(w);
     if (to)

@@ -87,7 +87,7 @@ static inline unsigned long picks_of(const struct worker *w)
  */
 
 /* Idle workers sleep, or there could be one more, and none watches for work. */
-static inline bool nobody_watches(void)
+static inline bool must_wake_one(void)
 {
     return !atomic_load_explicit(&conc_fibers.watched, memory_order_relaxed) &&
            (atomic_load_explicit(&conc_fibers.sleepers, memory_order_relaxed) > 0 ||
@@ -98,7 +98,7 @@ static inline bool nobody_watches(void)
 /* Work waits behind the one that runs. */
 static inline void backlog(void)
 {
-    if (nobody_watches())
+    if (must_wake_one())
         conc_fiber_wake_any();
 }
 
@@ -120,9 +120,6 @@ static inline void push_all_local(struct worker *w, struct queue *list)
     owner_leave(w, turns);
 }
 
-/* Where a fiber made ready goes. */
-enum where { NEXT, LAST };
-
 /* Inside. */
 static inline void put_ready(struct worker *w, struct fiber *fiber, enum where where)
 {
@@ -141,7 +138,7 @@ static inline void make_ready(struct worker *w, struct fiber *fiber, enum where 
 {
     unsigned long turns = 0;
     if (__builtin_expect(!w, 0) || !owner_enter_quick(w, turns = turns_of(w))) {
-        conc_fiber_make_ready_slowly(w, fiber, where == NEXT);
+        conc_fiber_make_ready_slowly(w, turns, fiber, where);
         return;
     }
     put_ready(w, fiber, where);
@@ -207,8 +204,14 @@ static inline __attribute__((always_inline)) struct worker *finish_switch(struct
     return w;
 }
 
-/* Whether it is time to look for timers that are due and for what others have left for all workers:
- * every 16th time. */
+/* One pick more, as the owner that is not inside says it: the word is `turns` now. */
+static inline void count_pick(struct worker *w, unsigned long turns)
+{
+    atomic_store_explicit(&w->turns, turns, memory_order_release);
+}
+
+/* Whether it is time, when a pick has made it so many turns, to look for timers that are due and
+ * for what others have left for all workers: every 16th time. */
 static inline bool must_look_about(unsigned long turns)
 {
     return turns % (2 * LOOK_ABOUT) == 0;
@@ -217,15 +220,14 @@ static inline bool must_look_about(unsigned long turns)
 /* The next fiber for this worker from what it has itself, or NULL. */
 static inline __attribute__((always_inline)) struct fiber *pick(struct worker *w)
 {
-    unsigned long turns = turns_of(w);
+    unsigned long turns = turns_of(w) + 2;
     if (__builtin_expect(must_look_about(turns), 0)) {
+        count_pick(w, turns);
         if (atomic_load_explicit(&conc_fibers.next_deadline, memory_order_relaxed) != CONC_FOREVER)
             conc_fiber_timers_fire(w);
         struct fiber *injected = conc_fiber_take_injected();
-        if (injected) {
-            owner_leave(w, turns + 2);
+        if (injected)
             return injected;
-        }
     }
     owner_enter(w, turns);
     struct fiber *fiber = w->next_run;
@@ -238,7 +240,7 @@ static inline __attribute__((always_inline)) struct fiber *pick(struct worker *w
         w->in_a_row = 0;
         fiber = queue_pop(&w->queue); /* NULL only when next_run is, too */
     }
-    owner_leave(w, turns + 2);
+    owner_leave(w, turns);
     return fiber;
 }
 

@@ -19,8 +19,8 @@
  * Where a fiber that is ready stands:
  *
  *   next_run   of a worker: the one woken last by the one that runs. It goes next, while its data
- *              is in the cache; at most three times in a row, so that two partners cannot starve
- *              the rest
+ *              is in the cache; where others wait, three times at most, so that two partners cannot
+ *              starve them
  *   queue      of a worker: first in, first out; others may steal from it
  *   inject     one for all: what threads outside the engine have woken
  */
@@ -64,6 +64,9 @@ struct fiber {
     void *tsan;
     void *asan;
 };
+
+/* Where a fiber made ready goes: into next_run, or to the end of the queue. */
+enum where { NEXT, LAST };
 
 /* Of a worker's look_out. */
 enum { THIEF_IN = 1, NO_BARRIER = 2 };
@@ -161,8 +164,10 @@ void conc_fiber_stop_workers(void);
 /* The other half of owner_enter: waits until no thief is inside. */
 void conc_fiber_enter_slowly(struct worker *w, unsigned long turns);
 
-/* The other half of make_ready: called from no worker (`w` NULL), or halfway inside. */
-void conc_fiber_make_ready_slowly(struct worker *w, struct fiber *fiber, bool next);
+/* The other half of make_ready: called from no worker (`w` NULL), or after owner_enter_quick has
+ * said no; then `turns` is what it was given. */
+void conc_fiber_make_ready_slowly(
+    struct worker *w, unsigned long turns, struct fiber *fiber, enum where where);
 
 /* Wakes one idle worker, or starts one more where there are fewer than wanted. */
 void conc_fiber_wake_any(void);

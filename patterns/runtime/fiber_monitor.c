@@ -92,6 +92,7 @@ static void give_notice(int number, struct fiber *fiber, int64_t ran_ns, size_t 
         waiting == 1 ? "waits" : "wait",
         monitor.notices + 1 == NOTICES ? " (the last notice)" : "");
     strcat(line, "\n");
+    atomic_thread_fence(memory_order_acquire); /* what was read above, and then the count */
     if (picks_of(conc_fibers.workers[number]) != monitor.picks[number])
         return; /* it has let others run meanwhile, and what was read may be of another task */
     fiber->noticed = true;

@@ -237,15 +237,15 @@ void conc_fiber_inject(struct fiber *fiber)
         conc_fiber_wake_any();
 }
 
-void conc_fiber_make_ready_slowly(struct worker *w, struct fiber *fiber, bool next)
+void conc_fiber_make_ready_slowly(
+    struct worker *w, unsigned long turns, struct fiber *fiber, enum where where)
 {
     if (!w) {
         conc_fiber_inject(fiber);
         return;
     }
-    unsigned long turns = turns_of(w) & ~1UL; /* it may have said that it is inside */
     conc_fiber_enter_slowly(w, turns);
-    put_ready(w, fiber, next ? NEXT : LAST);
+    put_ready(w, fiber, where);
     owner_leave(w, turns);
     backlog();
 }

@@ -43,7 +43,7 @@ __asm__(".text\n"
         "    mov x9, sp\n"
         "    str x9, [x0]\n"
         "    mov x0, x1\n"
-        "    mov x1, x2\n"
+        "    mov x1, x2\n" /* the word, from here on where a jump has it */
         ".globl conc_fiber_jump\n"
         ".type conc_fiber_jump,%function\n"
         "conc_fiber_jump:\n"
@@ -60,7 +60,7 @@ __asm__(".text\n"
         "    ldp d12, d13, [sp, #128]\n"
         "    ldp d14, d15, [sp, #144]\n"
         "    add sp, sp, #160\n"
-        "    mov x0, x1\n"
+        "    mov x0, x1\n" /* the word: what the switch over there returns */
         "    ret\n"
         ".size conc_fiber_switch,.-conc_fiber_switch\n"
         ".size conc_fiber_jump,.-conc_fiber_jump\n"
@@ -73,7 +73,7 @@ __asm__(".text\n"
         "    .cfi_startproc\n"
         "    .cfi_undefined x30\n" /* the end of the chain of frames */
         "    sub sp, sp, #160\n"   /* what runs here may prepare its own stack for the next */
-        "    mov x1, x0\n"
+        "    mov x1, x0\n"         /* the word */
         "    mov x0, x20\n"
         "    blr x19\n"
         "    brk #1\n"

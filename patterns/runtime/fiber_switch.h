@@ -31,7 +31,7 @@ struct conc_fiber_context {
  */
 #if defined(__x86_64__) && !CONC_UCONTEXT
 
-/* Where a new context begins: pops arg and entry. The word is in rdx, as everywhere. */
+/* Where a new context begins: pops arg and entry. The word is in rdx, as in the two below. */
 void conc_fiber_begin(void) __attribute__((visibility("hidden")));
 
 static inline void conc_fiber_prepare(struct conc_fiber_context *context, void *bottom, void *top,

@@ -37,9 +37,9 @@ static inline void conc_task_enroll(struct conc_task *task, struct conc_task *st
     atomic_store_explicit(&task->name, name, memory_order_relaxed);
 }
 
-/* What an engine's launch (engine.h) does once it has a record that is as good as zeroed but for
- * the engine and the engine's own part. After that it tells the trace, and begins to run
- * conc_task_main(made), and then what conc_task_finish does. */
+/* What an engine's launch (engine.h) does once it has a record in which its own part is
+ * initialised, `engine` is set, and the rest is as good as zeroed. After that it tells the trace,
+ * and begins to run conc_task_main(made), and then what conc_task_finish does. */
 static inline __attribute__((always_inline)) void conc_task_fill(struct conc_task *made,
     const struct conc_engine *engine, void *owner, void (*fn)(void *), void *arg, const char *name,
     const struct conc_site *site, const struct conc_task_kind *kind)

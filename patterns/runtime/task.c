@@ -28,31 +28,31 @@ static __attribute__((noinline)) int start_first(void *owner, void (*fn)(void *)
     return conc_engine()->launch(owner, fn, arg, name, site, kind);
 }
 
-int conc_task_start_owned(void *owner, void (*fn)(void *), void *arg, const char *name,
+int conc_task_start_kind(void *owner, void (*fn)(void *), void *arg, const char *name,
     const struct conc_site *site, const struct conc_task_kind *kind)
 {
     if (!fn || !owner)
         return EINVAL;
     if (conc_fault_start_now())
         return EAGAIN;
-    const struct conc_engine *engine =
-        atomic_load_explicit(&conc_engine_chosen, memory_order_acquire);
-    if (!conc_task_current_get() || !engine)
+    if (!conc_task_current_get())
         return start_first(owner, fn, arg, name, site, kind);
-    return engine->launch(owner, fn, arg, name, site, kind);
+    /* There is a task, so an engine has been chosen. */
+    return atomic_load_explicit(&conc_engine_chosen, memory_order_acquire)
+        ->launch(owner, fn, arg, name, site, kind);
 }
 
 int conc_task_start_at(struct conc_task **task, void (*fn)(void *), void *arg, const char *name,
     const struct conc_site *site)
 {
-    return conc_task_start_owned(task, fn, arg, name, site, &conc_task_plain);
+    return conc_task_start_kind(task, fn, arg, name, site, &conc_task_plain);
 }
 
 int conc_task_start_service(
     struct conc_task **task, void (*fn)(void *), void *arg, const struct conc_site *site)
 {
     static const struct conc_task_kind service = {.service = true};
-    return conc_task_start_owned(task, fn, arg, "conc service", site, &service);
+    return conc_task_start_kind(task, fn, arg, "conc service", site, &service);
 }
 
 /* Without a trace fibers have a version of their own: tell_end in engine_fibers.c. */
@@ -90,7 +90,20 @@ void conc_task_release(struct conc_task *task)
     task->engine->destroy(task);
 }
 
-static const char for_the_end[] = "for the end of task";
+/* With the end lock held. */
+static inline __attribute__((always_inline)) void join_held(struct conc_task *task,
+    struct conc_task *self, const struct conc_site *site,
+    void (*park)(struct conc_task *, struct conc_lock *, const struct conc_wait_info *))
+{
+    if (!task->ended) {
+        struct conc_wait_info info = {"for the end of task", task, site};
+        task->joiner = self;
+        park(self, &task->end_lock, &info);
+    } else {
+        conc_lock_release(&task->end_lock);
+    }
+    conc_task_release(task);
+}
 
 static __attribute__((noinline)) void join_slowly(
     struct conc_task *task, const struct conc_site *site)
@@ -99,33 +112,18 @@ static __attribute__((noinline)) void join_slowly(
     if (task == self)
         conc_panic(site, "task %llu joins itself", (unsigned long long)task->id);
     conc_lock_acquire(&task->end_lock);
-    if (!task->ended) {
-        struct conc_wait_info info = {for_the_end, task, site};
-        task->joiner = self;
-        conc_park_sole(self, &task->end_lock, &info);
-    } else {
-        conc_lock_release(&task->end_lock);
-    }
-    conc_task_release(task);
+    join_held(task, self, site, conc_park_sole);
 }
 
 void conc_task_join_at(struct conc_task *task, const struct conc_site *site)
 {
+    struct conc_task *self = conc_task_current_get();
     if (!task)
         return;
-    struct conc_task *self = conc_task_current_get();
-    if (!self || task == self || conc_is_watched() || !conc_lock_acquire_quick(&task->end_lock)) {
+    if (!self || task == self || conc_is_watched() || !conc_lock_acquire_quick(&task->end_lock))
         join_slowly(task, site);
-        return;
-    }
-    if (!task->ended) {
-        struct conc_wait_info info = {for_the_end, task, site};
-        task->joiner = self;
-        conc_park_sole_unwatched(self, &task->end_lock, &info);
-    } else {
-        conc_lock_release(&task->end_lock);
-    }
-    conc_task_release(task);
+    else
+        join_held(task, self, site, conc_park_sole_unwatched);
 }
 
 void conc_task_exit(void)

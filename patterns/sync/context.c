@@ -68,7 +68,7 @@ static void init(struct conc_context *ctx, struct conc_context *parent, int64_t 
     ctx->key = key;
     ctx->value = value;
     ctx->cause = 0;
-    ctx->waiters = (struct conc_wait_queue){.tail = NULL};
+    ctx->waiters = (struct conc_wait_queue){.head = NULL};
     ctx->afters = NULL;
     ctx->children = NULL;
     ctx->next_sibling = NULL;

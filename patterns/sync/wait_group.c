@@ -3,7 +3,7 @@
 
 #include "runtime/check.h"
 #include "sync/context.h"
-#include "sync/wait_group.h"
+#include "sync/wait_group_internal.h"
 
 void conc_wait_group_init(struct conc_wait_group *group)
 {
@@ -150,7 +150,7 @@ void conc_wait_group_leave(struct conc_wait_group *group)
 static inline int start(struct conc_wait_group *group, void (*fn)(void *), void *arg,
     const char *name, const struct conc_site *site)
 {
-    int rc = conc_task_start_owned(group, fn, arg, name, site, &conc_wait_group_task);
+    int rc = conc_task_start_kind(group, fn, arg, name, site, &conc_wait_group_task);
     if (rc != 0)
         leave(group, NULL, false);
     return rc;
@@ -166,18 +166,19 @@ static __attribute__((noinline)) int go_slowly(struct conc_wait_group *group, vo
 int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), void *arg,
     const char *name, const struct conc_site *site)
 {
-    if (!add_quick(group, 1))
+    if (!conc_lock_acquire_quick(&group->lock))
         return go_slowly(group, fn, arg, name, site);
-    return start(group, fn, arg, name, site);
+    if (conc_wait_group_enter_quick(group, INT64_MAX))
+        return start(group, fn, arg, name, site);
+    conc_lock_release(&group->lock);
+    return go_slowly(group, fn, arg, name, site);
 }
 
 static const char for_room[] = "for room in wait group";
 
 static __attribute__((noinline)) int enter_slowly(struct conc_wait_group *group, int64_t limit,
-    struct conc_context *ctx, const struct conc_site *site, bool held)
+    struct conc_context *ctx, const struct conc_site *site)
 {
-    if (!held)
-        conc_lock_acquire(&group->lock);
     struct conc_task *ended = take_ended(group);
     if (ended) {
         conc_lock_release(&group->lock);
@@ -197,18 +198,21 @@ static __attribute__((noinline)) int enter_slowly(struct conc_wait_group *group,
 
 /* Whenever the lock is free and somebody is in `room`, the count is not below the limit: so nobody
  * who comes later finds room before him. */
+int conc_wait_group_enter_held(struct conc_wait_group *group, int64_t limit,
+    struct conc_context *ctx, const struct conc_site *site)
+{
+    if (group->count < limit || group->ended || !site)
+        return enter_slowly(group, limit, ctx, site);
+    return conc_wait_in(&group->lock, NULL, ctx, site, &group->room, for_room);
+}
+
 int conc_wait_group_enter_at(struct conc_wait_group *group, int64_t limit, struct conc_context *ctx,
     const struct conc_site *site)
 {
-    bool held = conc_lock_acquire_quick(&group->lock);
-    if (!held || group->ended || (group->count >= limit && !site) ||
-        (group->count == 0 && conc_check_misuse_on()))
-        return enter_slowly(group, limit, ctx, site, held);
-    if (group->count >= limit)
-        return conc_wait_in(&group->lock, NULL, ctx, site, &group->room, for_room);
-    group->count++;
-    conc_lock_release(&group->lock);
-    return 0;
+    conc_lock_acquire(&group->lock);
+    if (conc_wait_group_enter_quick(group, limit))
+        return 0;
+    return conc_wait_group_enter_held(group, limit, ctx, site);
 }
 
 /* Waits when `site` is given. */

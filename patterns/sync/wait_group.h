@@ -68,7 +68,7 @@ int conc_wait_group_go_at(struct conc_wait_group *group, void (*fn)(void *), voi
  * The same in steps, for groups with a limit and others that are built on this one. The first
  * waits until fewer than `limit` (at least 1, the same in all calls) are counted, and counts one
  * more; first come, first served. Without a site: EAGAIN instead of waiting. Then
- * conc_task_start_owned (engine.h) starts the task that is counted, with the group as its owner,
+ * conc_task_start_kind (engine.h) starts the task that is counted, with the group as its owner,
  * and conc_wait_group_task, or a kind with the same on_end; when it has ended its place goes to the
  * first that waits for one. Codes of the first: 0, EAGAIN, ECANCELED, ETIMEDOUT. When no task is
  * started, conc_wait_group_leave gives the place up; it never waits. In a group with a limit only

@@ -117,7 +117,8 @@ static inline void conc_wait_queue_push(struct conc_wait_queue *queue, struct co
     queue->tail = node;
 }
 
-/* Appends a sole node of the calling task, `self`, which will never be taken out but by a claim. */
+/* Appends a sole node of the calling task, `self`, which will never be taken out but by a claim: so
+ * nobody asks for its queue or its twin, and they are not set. */
 static inline void conc_wait_queue_push_sole(
     struct conc_wait_queue *queue, struct conc_wait_node *node, struct conc_task *self, void *data)
 {
