@@ -83,6 +83,11 @@ for command in report test list run bench explore pitfall doctor; do
     "$conc" $command --help >"$scratch/help" 2>&1 || wrong "$command --help fails"
     grep -q "usage: ./conc $command" "$scratch/help" || wrong "$command --help has no usage"
 done
+for command in 'bench targets' 'explore 02' 'pitfall P01' 'report --quick'; do
+    # shellcheck disable=SC2086 # two words
+    "$conc" $command --help >"$scratch/help" 2>&1 || wrong "$command --help fails"
+    grep -q "usage: ./conc ${command%% *}" "$scratch/help" || wrong "$command --help has no usage"
+done
 [[ ! -s $scratch/asked ]] || wrong 'asks apt-get before there is a command to run'
 [[ ! -e $tree/build ]] || wrong 'builds before there is a command to run'
 
