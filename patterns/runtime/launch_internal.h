@@ -4,7 +4,7 @@
 
 /*
  * What starting a task is on every engine, compiled into each: a start on fibers is so short that a
- * call more would be a twentieth of a task. So is, on fibers, the end. Not every engine is
+ * call more would show. So is, on fibers, the end. Not every engine is
  * instrumented for TSan, so it has to be told what is written to the program's memory.
  */
 
