@@ -211,13 +211,20 @@ int conc_parker_sleep(struct conc_parker *p, int state, int64_t deadline_ns)
     return 0;
 }
 
-/* The word may be gone when we wake whoever sleeps on it. Its address is all that the call takes;
- * and who sleeps there by then, on a word of its own, looks at it and sleeps on. */
+/*
+ * Who is counted as asleep stays so until the token is there, and is counted as awake before that:
+ * it may see the token at once, go on and fall asleep again, and would then, not counted, take
+ * itself for the last one awake while we run.
+ *
+ * The word may be gone when we wake whoever sleeps on it. Its address is all that the call takes;
+ * and who sleeps there by then, on a word of its own, looks at it and sleeps on.
+ */
 int conc_parker_put(struct conc_parker *p)
 {
-    int was = atomic_exchange(&p->word, CONC_PARKER_TOKEN);
-    if (was == CONC_PARKER_COUNTED)
-        conc_census_awake();
+    int was = CONC_PARKER_AWAKE;
+    while (!atomic_compare_exchange_strong(&p->word, &was, CONC_PARKER_TOKEN))
+        if (was == CONC_PARKER_COUNTED)
+            conc_census_awake();
     if (was == CONC_PARKER_ASLEEP || was == CONC_PARKER_COUNTED) {
         futex(&p->word, FUTEX_WAKE, 1, NULL);
         has_woken = true;

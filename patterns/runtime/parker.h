@@ -7,10 +7,10 @@
  *
  *   the owner                                     who gives the token
  *   ---------                                     -------------------
- *   look: is the token there? take it             put: exchange the word for TOKEN
- *   enter: from AWAKE to ASLEEP, if it still is   it was ASLEEP: wake the owner
- *   sleep: while the word is ASLEEP               it was AWAKE: nothing more to do
- *   take: from TOKEN to AWAKE
+ *   look: is the token there? take it             it is COUNTED: count it as awake
+ *   enter: from AWAKE to ASLEEP, if it still is   put: exchange the word for TOKEN
+ *   sleep: while the word is ASLEEP               it was ASLEEP, COUNTED: wake the owner
+ *   take: from TOKEN to AWAKE                     it was AWAKE: nothing more to do
  *
  * Either the exchange comes first, and the owner cannot enter; or the owner has entered, and the
  * exchange, of which there is one, says that it has to be woken. So it is woken exactly once, and
