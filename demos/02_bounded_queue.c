@@ -82,11 +82,13 @@ int main(int argc, char **argv)
     CHECK_OK(conc_bounded_queue_create(&s.queue, sizeof(int64_t), (size_t)capacity, NULL));
 
     struct conc_wait_group pushing = CONC_WAIT_GROUP_INIT, popping = CONC_WAIT_GROUP_INIT;
-    for (int64_t i = 0; i < pushers + demo.workers; i++) {
-        bool pushes = i < pushers;
-        sides[i] = (struct side){&s, pushes ? i : i - pushers};
-        CHECK_OK(
-            conc_wait_group_go(pushes ? &pushing : &popping, pushes ? pusher : popper, &sides[i]));
+    for (int64_t i = 0; i < pushers; i++) {
+        sides[i] = (struct side){&s, i};
+        CHECK_OK(conc_wait_group_go(&pushing, pusher, &sides[i]));
+    }
+    for (int64_t i = 0; i < demo.workers; i++) {
+        sides[pushers + i] = (struct side){&s, i};
+        CHECK_OK(conc_wait_group_go(&popping, popper, &sides[pushers + i]));
     }
     /* Who has waited for all pushers closes. */
     CHECK_OK(conc_wait_group_wait(&pushing, NULL));
