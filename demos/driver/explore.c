@@ -346,6 +346,25 @@ static void show_progress(uint64_t done, const struct explored *e, const struct 
             e->schedules, f->number);
 }
 
+/* After the first run, whose log is on: it was not one on sim. Says why. */
+static bool cannot_be_explored(const struct explored *e, const struct ending *outcome)
+{
+    int status = outcome->status;
+    if (WIFEXITED(status) && (WEXITSTATUS(status) == BAD_USAGE || WEXITSTATUS(status) == 127)) {
+        char *text = text_of(e->err);
+        fprintf(stderr, "%s", text ? text : "");
+        free(text);
+        return true;
+    }
+    bool ended = WIFEXITED(status) || WTERMSIG(status) == SIGALRM;
+    if (!ended || lseek(e->log, 0, SEEK_END) > 0)
+        return false;
+    bad_usage("explore: %s: no task of it took a turn on sim: it does not use conc, starts no "
+              "task, or chooses another engine",
+        e->program);
+    return true;
+}
+
 static int explore(struct explored *e)
 {
     struct failures f = {.repeats = true};
@@ -355,17 +374,12 @@ static int explore(struct explored *e)
     for (; done < e->schedules && !interrupted; done++) {
         struct ending outcome = {.other = false};
         uint64_t seed = e->seed + done;
-        if (run(e, seed, false, &outcome) != DONE)
+        if (run(e, seed, done == 0, &outcome) != DONE)
             return FAILED;
         if (interrupted)
             break;
-        if (done == 0 && WIFEXITED(outcome.status) &&
-            (WEXITSTATUS(outcome.status) == BAD_USAGE || WEXITSTATUS(outcome.status) == 127)) {
-            char *text = text_of(e->err);
-            fprintf(stderr, "%s", text ? text : "");
-            free(text);
+        if (done == 0 && cannot_be_explored(e, &outcome))
             return BAD_USAGE;
-        }
         if (succeeded(&outcome) && !known) {
             known = true;
             result = outcome.result;
@@ -385,6 +399,33 @@ static int explore(struct explored *e)
 }
 
 /* ------------------------------------------------------------------ the command line */
+
+/* Appends a word as a shell takes it, and a space before all but the first. */
+static void put_word(char *line, size_t size, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+                                "0123456789_@%+=:,./-";
+    size_t used = strlen(line);
+    if (*word != '\0' && word[strspn(word, plain)] == '\0') {
+        snprintf(line + used, size - used, "%s%s", used ? " " : "", word);
+        return;
+    }
+    used += (size_t)snprintf(line + used, size - used, "%s'", used ? " " : "");
+    for (; *word && used + 8 < size; word++)
+        used += (size_t)snprintf(line + used, size - used, *word == '\'' ? "'\\%c'" : "%c", *word);
+    snprintf(line + used, size - used, "'");
+}
+
+/* How the user gets at a file of ours from where he is. */
+static const char *from_here(char *text, size_t size, const char *file)
+{
+    const char *root = pitfall_root();
+    char here[PATH_MAX];
+    bool in_root = getcwd(here, sizeof here) && !strcmp(here, root);
+    snprintf(text, size, "%s%s%s", in_root ? (strchr(file, '/') ? "" : "./") : root,
+        in_root ? "" : "/", file);
+    return text;
+}
 
 static bool number(const char *text, uint64_t least, uint64_t *value)
 {
@@ -425,6 +466,9 @@ static int parse(int *argc, char **argv, struct explored *e, const char **progra
                 "explore: --seed: bad value '%s': the number of the first schedule", value);
         }
     }
+    if (e->schedules - 1 > UINT64_MAX - e->seed)
+        return bad_usage("explore: --seed: there are not %" PRIu64 " schedules from %" PRIu64 " on",
+            e->schedules, e->seed);
     argv[kept] = NULL;
     *argc = kept;
     return DONE;
@@ -447,18 +491,20 @@ int command_explore(int argc, char **argv)
     struct explored e = {.schedules = 1000, .seed = 1};
     const char *program = NULL;
     bool fixed = false;
-    bool of_pitfall = false;
     int rc = parse(&argc, argv, &e, &program, &fixed);
     if (rc != DONE)
         return rc;
     char path[2 * PATH_MAX];
-    char replay[2 * PATH_MAX + 64];
+    char replay[4 * PATH_MAX] = "CONC_ENGINE=sim";
+    char file[2 * PATH_MAX];
     char **args = argv + 1;
+    bool of_pitfall = !program && argc > 1 && (argv[1][0] == 'P' || argv[1][0] == 'p') &&
+                      argv[1][1] >= '0' && argv[1][1] <= '9';
     if (program) {
         snprintf(path, sizeof path, "%s", program);
-        snprintf(replay, sizeof replay, "CONC_ENGINE=sim %s", program);
+        put_word(replay, sizeof replay, program);
         args--; /* argv[0] is the program's now */
-    } else if (argc > 1 && argv[1][0] == 'P') {
+    } else if (of_pitfall) {
         static struct pitfall pitfalls[PITFALLS_MAX];
         size_t n = 0;
         rc = pitfalls_read(pitfalls, &n);
@@ -467,9 +513,13 @@ int command_explore(int argc, char **argv)
         const struct pitfall *pitfall = pitfall_find(pitfalls, n, argv[1]);
         if (!pitfall)
             return bad_usage("explore: no pitfall '%s' (./conc pitfall list)", argv[1]);
+        if (argc > 2)
+            return bad_usage("explore: unexpected '%s': a pitfall takes --fixed, --schedules and "
+                             "--seed",
+                argv[2]);
         pitfall_program(pitfall, NULL, fixed, path, sizeof path);
-        of_pitfall = true;
-        snprintf(replay, sizeof replay, "CONC_ENGINE=sim %s", path + strlen(pitfall_root()) + 1);
+        put_word(
+            replay, sizeof replay, from_here(file, sizeof file, path + strlen(pitfall_root()) + 1));
         snprintf(
             e.title, sizeof e.title, "P%02d %s: ", pitfall->number, fixed ? "fixed" : "broken");
     } else {
@@ -480,12 +530,14 @@ int command_explore(int argc, char **argv)
                 argc > 1 ? "no demo '" : "no demo", argc > 1 ? argv[1] : "", argc > 1 ? "'" : "",
                 catalogue[0].number, catalogue[catalogue_length - 1].number);
         demo_path(entry, path, sizeof path);
-        snprintf(replay, sizeof replay, "./conc run %02d --engine sim", entry->number);
+        replay[0] = '\0';
+        put_word(replay, sizeof replay, from_here(file, sizeof file, "conc"));
+        size_t used = strlen(replay);
+        snprintf(replay + used, sizeof replay - used, " run %02d --engine sim", entry->number);
         snprintf(e.title, sizeof e.title, "%02d %s: ", entry->number, entry->title);
     }
-    size_t used = strlen(replay);
-    for (char **arg = args + 1; *arg && used < sizeof replay; arg++)
-        used += (size_t)snprintf(replay + used, sizeof replay - used, " %s", *arg);
+    for (char **arg = args + 1; *arg; arg++)
+        put_word(replay, sizeof replay, *arg);
     args[0] = path;
     e.program = path;
     e.argv = args;

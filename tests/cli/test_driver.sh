@@ -149,7 +149,8 @@ says stdout 'first:    schedule 17: deadlock'
 says stdout 'shortest: schedule 20: deadlock, after 1 turns'
 says stdout 'could go on'
 says stdout 'all asleep'
-says stdout 'CONC_SCHEDULE=20 ./conc run 02 --engine sim --items 5'
+says stdout 'to repeat it: CONC_SCHEDULE=20 '
+says stdout 'conc run 02 --engine sim --items 5'
 if grep -q 'did not repeat' "$scratch/stdout"; then wrong 'it did repeat'; fi
 try "$driver" explore 02 --items 5 --seed 17 --schedules 1
 exits 1
@@ -157,7 +158,13 @@ says stdout 'waits to lock mutex, at m.c:7'
 try "$driver" explore --program "$scratch/my demos/02_bounded_queue" --items --schedules 31 --seed 10
 exits 1
 says stdout ', 4 failed'
-for wrong_flags in '' '99' '02 --schedules' '02 --schedules 0' '02 --schedules x' '02 --seed -1' \
+try "$driver" explore --program "$scratch/my demos/02_bounded_queue" --items "a b" "it's" '' --seed 17 --schedules 1
+exits 1
+says stdout "CONC_ENGINE=sim '$scratch/my demos/02_bounded_queue' --items 'a b' 'it'\\''s' ''"
+try "$driver" explore --program /bin/true
+refused
+says stderr 'no task of it took a turn on sim'
+for wrong_flags in '' '99' '02 --schedules' '02 --schedules 0' '02 --schedules x' '02 --seed -1' '02 --seed 18446744073709551615' \
     '--program' '--program /nonexistent'; do
     # shellcheck disable=SC2086 # words
     try "$driver" explore $wrong_flags

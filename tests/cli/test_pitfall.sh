@@ -137,4 +137,9 @@ kill -INT $pid
 wait $pid
 code=$?
 exits 130
+# explore takes a pitfall by number, and no flag that is not its own.
+try "$driver" explore P01 --nonesuch
+refused
+says stderr "unexpected '--nonesuch'"
+
 finish

@@ -44,10 +44,16 @@ die() {
 
 # ---------------------------------------------------------------- one bug
 
-find_bug() { # NAME: the path of its file
-    local found=("$here"/[0-9][0-9]_"$1".txt)
-    if [[ ! -e ${found[0]} ]]; then die "no '$1': the names are those of the files in $here"; fi
-    printf '%s\n' "${found[0]}"
+find_bug() { # NAME, NN or NN_NAME: the path of its file
+    local file name
+    for file in "$here"/[0-9][0-9]_*.txt; do
+        name=$(basename "$file" .txt)
+        if [[ $name == "$1" || ${name#*_} == "$1" || ${name%%_*} == "$1" ]]; then
+            printf '%s\n' "$file"
+            return
+        fi
+    done
+    die "no '$1': the names are those of the files in $here"
 }
 
 field() { # BUG NAME: the value of the first line NAME:
@@ -254,9 +260,10 @@ command_build() { # NAME DIR TARGET
     local bug dir
     bug=$(find_bug "$1")
     mkdir -p "$2"
-    dir=$(readlink -f "$2")/$1
+    dir=$(basename "$bug" .txt)
+    dir=$(readlink -f "$2")/${dir#*_}
     mkdir -p "$root/build"
-    flock "$root/build/.dev.lock" ninja -C "$build" "$3" >&2
+    flock "$root/build/.dev.lock" ninja --quiet -C "$build" "$3" >&2
     build_with "$bug" "$dir" "$3"
 }
 
