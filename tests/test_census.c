@@ -20,6 +20,7 @@
 #include "sync/rw_mutex.h"
 #include "sync/select.h"
 #include "sync/semaphore.h"
+#include "sync/timer.h"
 #include "sync/wait_group.h"
 #include "tests/unit.h"
 
@@ -555,6 +556,115 @@ START_TEST(foreign_threads_may_wake)
 }
 END_TEST
 
+/* Never calls conc, and ends before long. */
+static void *stays_a_while(void *arg)
+{
+    poll(NULL, 0, 300);
+    return arg;
+}
+
+static void ends_soon(void *unused)
+{
+    (void)unused;
+    poll(NULL, 0, 100);
+}
+
+static void *known_ends_soon(void *arg)
+{
+    conc_task_self();
+    ends_soon(NULL);
+    return arg;
+}
+
+/* The last that is awake ends, and beside it there is a thread that could wake main until it ends
+ * itself. */
+static int ends_beside_a_stranger(void *unused)
+{
+    (void)unused;
+    struct conc_task *task;
+    pthread_t stranger;
+    make_chans();
+    pthread_create(&stranger, NULL, stays_a_while, NULL);
+    if (conc_task_start(&task, ends_soon, NULL) != 0)
+        return 1;
+    conc_chan_recv(chan, NULL, NULL);
+    return 0;
+}
+
+static int known_ends_beside_a_stranger(void *unused)
+{
+    (void)unused;
+    pthread_t stranger;
+    pthread_t known;
+    make_chans();
+    pthread_create(&stranger, NULL, stays_a_while, NULL);
+    pthread_create(&known, NULL, known_ends_soon, NULL);
+    conc_chan_recv(chan, NULL, NULL);
+    return 0;
+}
+
+START_TEST(strangers_end)
+{
+    if (FORKS_HAVE_STRANGERS)
+        return;
+    run(ends_beside_a_stranger, EXIT_DEADLOCK);
+    ck_assert_ptr_eq(strstr(child.err, DEADLOCK), child.err);
+    run(known_ends_beside_a_stranger, EXIT_DEADLOCK);
+    ck_assert_ptr_eq(strstr(child.err, DEADLOCK), child.err);
+}
+END_TEST
+
+/* ---------------------------------------------------------------- the end of main */
+
+static void *starts_and_joins(void *arg)
+{
+    struct conc_timer *timer;
+    struct conc_task *task;
+    must(conc_timer_create(&timer, CONC_US(10)));
+    must(conc_chan_recv(conc_timer_chan(timer), NULL, NULL));
+    conc_timer_destroy(timer);
+    must(conc_task_start(&task, ends_at_once, NULL));
+    conc_task_join(task);
+    return arg;
+}
+
+static int main_is_no_task(void *unused)
+{
+    pthread_t host;
+    pthread_create(&host, NULL, starts_and_joins, unused);
+    pthread_join(host, NULL);
+    return 0;
+}
+
+static void *works_on(void *arg)
+{
+    stays_a_while(NULL);
+    fputs("its work is done\n", stderr);
+    return arg;
+}
+
+static int main_leaves_a_thread(void *unused)
+{
+    struct conc_task *task;
+    pthread_t thread;
+    starts_and_joins(NULL); /* the timers' task stays */
+    pthread_create(&thread, NULL, works_on, unused);
+    pthread_detach(thread);
+    must(conc_task_start(&task, ends_at_once, NULL));
+    pthread_exit(NULL);
+}
+
+START_TEST(main_ends)
+{
+    if (!unit_on_sim()) /* whose tasks run on main's thread, when main waits */
+        run(main_is_no_task, 0);
+    if (!unit_on_sim() && !UNIT_SANITIZED) { /* which have their own ideas of main's end */
+        run(main_leaves_a_thread, 0);
+        expect("its work is done\n");
+    }
+}
+END_TEST
+
 /* ---------------------------------------------------------------- leaks */
 
 static struct conc_task *left_task;
@@ -733,6 +843,6 @@ END_TEST
 int main(void)
 {
     return unit_main("census", main_alone, the_last_awake_ends, two_tasks, every_way_to_wait,
-        nothing_left_to_wake, tasks_that_will_wake, foreign_threads_may_wake, a_task_is_left,
-        exit_code_is_kept, no_leak, sigquit, counts);
+        nothing_left_to_wake, tasks_that_will_wake, foreign_threads_may_wake, strangers_end,
+        main_ends, a_task_is_left, exit_code_is_kept, no_leak, sigquit, counts);
 }

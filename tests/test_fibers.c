@@ -894,6 +894,53 @@ START_TEST(without_main)
 }
 END_TEST
 
+enum { ROUND_TRIPS = 5000 };
+
+struct talk {
+    struct conc_chan *there;
+    struct conc_chan *back;
+};
+
+static void *answer(void *arg)
+{
+    struct talk *talk = arg;
+    for (size_t i = 0; i < unit_scaled(ROUND_TRIPS); i++)
+        if (conc_chan_recv(talk->there, NULL, NULL) != 0 || conc_chan_send(talk->back, &i, NULL))
+            abort();
+    return NULL;
+}
+
+/* Always one of two is awake: the only worker, or a thread that is none. The worker falls asleep
+ * just when the thread has put main into its queue, and then the thread does. */
+static int talk_to_a_thread(void *unused)
+{
+    (void)unused;
+    struct talk talk;
+    pthread_t thread;
+    begin("1");
+    unit_ok(conc_chan_create(&talk.there, sizeof(int), 0, NULL));
+    unit_ok(conc_chan_create(&talk.back, sizeof(size_t), 0, NULL));
+    ck_assert_int_eq(pthread_create(&thread, NULL, answer, &talk), 0);
+    size_t answered;
+    for (size_t i = 0; i < unit_scaled(ROUND_TRIPS); i++)
+        if (conc_chan_send(talk.there, &(int){1}, NULL) != 0 ||
+            conc_chan_recv(talk.back, &answered, NULL) != 0 || answered != i)
+            return 1;
+    pthread_join(thread, NULL);
+    conc_chan_destroy(talk.there);
+    conc_chan_destroy(talk.back);
+    return 0;
+}
+
+START_TEST(threads_talk_to_fibers)
+{
+    struct unit_child result;
+    unit_child_run(&result, talk_to_a_thread, NULL, NULL);
+    ck_assert_msg(result.exit_code == 0, "exit code %d, signal %d: %s", result.exit_code,
+        result.signal, result.err);
+}
+END_TEST
+
 int main(void)
 {
     return unit_main("fibers", main_sleeps_while_a_task_computes,
@@ -903,5 +950,5 @@ int main(void)
         joins_keep_nobody_waiting, chains_of_joins_let_others_in, stuck_task_is_named_once,
         no_notice_without_reason, stuck_worker_is_relieved, bad_settings, overflow_is_named,
         other_faults_are_left_alone, a_hundred_thousand, blocking_carries_errno,
-        blocking_threads_come_and_go, without_main);
+        blocking_threads_come_and_go, without_main, threads_talk_to_fibers);
 }

@@ -450,6 +450,43 @@ START_TEST(finds_a_lost_wake_up)
 }
 END_TEST
 
+/* ---------------------------------------------------------------- stacks */
+
+static int depth(int n)
+{
+    char frame[512];
+    memset(frame, n, sizeof frame);
+    __asm__ volatile("" : : "r"(frame) : "memory");
+    return n == 0 ? frame[0] : depth(n - 1) + frame[1];
+}
+
+static void dig(void *arg)
+{
+    *(int *)arg = depth(*(int *)arg);
+}
+
+static int dig_deep(void)
+{
+    int n = 100000;
+    struct conc_task *task;
+    unit_ok(conc_task_start(&task, dig, &n));
+    conc_task_join(task);
+    return n == 0;
+}
+
+START_TEST(overflow_is_named)
+{
+    if (UNIT_SANITIZED)
+        return; /* the signal is theirs */
+    struct unit_child child;
+    struct schedule schedule = {.number = 1, .program = dig_deep};
+    unit_child_run(&child, on_schedule, &schedule, NULL);
+    ck_assert_int_eq(child.signal, SIGSEGV);
+    ck_assert_ptr_nonnull(strstr(child.err, "overflowed its stack"));
+    ck_assert_ptr_nonnull(strstr(child.err, " dig, started at "));
+}
+END_TEST
+
 /* ---------------------------------------------------------------- bad values */
 
 static int bad_number(void *arg)
@@ -479,7 +516,8 @@ int main(void)
     if (!mkdtemp(directory))
         return 1;
     int rc = unit_main("sim", repeats, trace_and_log_change_nothing, differ, time_is_virtual,
-        descriptors, main_draws_too, ready_stays_ready, finds_a_lost_wake_up, refuses);
+        descriptors, main_draws_too, ready_stays_ready, finds_a_lost_wake_up, overflow_is_named,
+        refuses);
     rmdir(directory);
     return rc;
 }

@@ -326,29 +326,59 @@ bool conc_census_asleep(void)
     return atomic_fetch_sub(&awake, 1) == 1;
 }
 
+static atomic_bool main_left;
+
+void conc_census_main_left(void)
+{
+    atomic_store(&main_left, true);
+}
+
 bool conc_census_check_deadlock(void)
 {
+    bool over = conc_census_count() == 0;
+    if (over && !atomic_load(&main_left))
+        return true;
     /* A thread that conc does not know may call conc later and wake somebody. A thread that becomes
      * known meanwhile is awake: so look at that last. */
-    if (conc_census_count() == 0)
-        return true;
     bool strangers = threads_of_process() > atomic_load(&threads);
     if (atomic_load(&awake) > 0)
         return true;
-    if (!strangers)
-        die("conc: all tasks are asleep – deadlock!\n", NULL, CONC_EXIT_DEADLOCK);
-    return false;
+    if (strangers)
+        return false;
+    if (over)
+        exit(0); /* none but threads of the runtime is left */
+    die("conc: all tasks are asleep – deadlock!\n", NULL, CONC_EXIT_DEADLOCK);
 }
 
+static atomic_bool looking; /* a thread of look_on */
+
+/* Until somebody is awake, ever less often. */
+static void *look_on(void *unused)
+{
+    pthread_detach(pthread_self());
+    do {
+        int64_t nap_ns = CONC_MS(1);
+        do {
+            struct timespec nap = {nap_ns / CONC_S(1), nap_ns % CONC_S(1)};
+            nanosleep(&nap, NULL);
+            nap_ns = nap_ns < CONC_S(1) ? 2 * nap_ns : nap_ns;
+        } while (!conc_census_check_deadlock());
+        atomic_store(&looking, false);
+        /* Whoever ends as the last from now on sees that; who has done so before is seen here. */
+    } while (!conc_census_check_deadlock() && !atomic_exchange(&looking, true));
+    conc_census_thread_removed();
+    return unused;
+}
+
+/* Who ends cannot wait for a thread outside conc to end, which may wait for just this; and a thread
+ * that has ended is seen for a moment longer. So another looks on. */
 void conc_census_ends(void)
 {
-    if (!conc_census_asleep())
+    pthread_t known_to_itself;
+    if (!conc_census_asleep() || conc_census_check_deadlock() || atomic_exchange(&looking, true))
         return;
-    /* A thread that has ended is seen for a moment longer: a surplus must last to count. */
-    int saved_errno = errno;
-    for (int i = 0; i < 100 && !conc_census_check_deadlock(); i++)
-        sleep_a_millisecond();
-    errno = saved_errno;
+    if (!conc_census_start_thread(&known_to_itself, look_on))
+        atomic_store(&looking, false); /* without a report, then */
 }
 
 /* --- at exit ------------------------------------------------------------------------------------

@@ -55,11 +55,16 @@ bool conc_census_asleep(void);
 
 /* Looks whether anything can still wake a task. If not, reports the deadlock and ends the process.
  * False: all are asleep, but the process has threads that conc does not know, or that have just
- * ended; look again later. True: somebody is awake. */
+ * ended; look again later. True: somebody is awake, or there are no tasks. */
 bool conc_census_check_deadlock(void);
 
-/* Both for a task that does not fall asleep but ends. */
+/* Both for a task that does not fall asleep but ends. Does not wait: where one has to look again, a
+ * thread does it. */
 void conc_census_ends(void);
+
+/* Main has left by pthread_exit: the process ends with its last task and the last thread that conc
+ * does not know, though threads of the runtime are still there. */
+void conc_census_main_left(void);
 
 /* One thread more, or fewer, of which the census knows: to tell threads outside conc from ours. */
 void conc_census_thread_added(void);

@@ -341,7 +341,7 @@ void conc_fibers_init(void)
 {
     conc_fiber_init_workers();
     conc_fiber_stack_size(); /* and so CONC_STACK is looked at now */
-    conc_fiber_catch_overflow();
+    conc_fiber_catch_overflow(conc_fiber_stack_hit);
 }
 
 struct conc_task *conc_fibers_adopt_main(void)

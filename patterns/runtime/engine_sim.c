@@ -652,6 +652,15 @@ static size_t sim_tasks(void (*visit)(const struct conc_task *task, void *arg), 
     return n;
 }
 
+static bool stack_hit(const void *address)
+{
+    size_t place;
+    for (const struct sim_task *t = s.all; t; t = t->all)
+        if (conc_fiber_in_guard(t->stack, address, &place) && place == 0)
+            return true;
+    return false;
+}
+
 struct conc_task *conc_sim_adopt_main(void)
 {
     static struct sim_task first;
@@ -661,6 +670,8 @@ struct conc_task *conc_sim_adopt_main(void)
         abort();
     }
     conc_schedule_open_log();
+    conc_fiber_signal_stack();
+    conc_fiber_catch_overflow(stack_hit);
     on_sim_thread = true;
     atomic_store(&conc_sim_on, true);
     atomic_fetch_or(&conc_watched, CONC_WATCH_SIM);

@@ -164,9 +164,12 @@ static void adopted_thread_ends(void *arg)
 {
     struct thread_task *t = arg;
     conc_census_remove(&t->task);
-    conc_census_ends();
     conc_task_current_set(NULL);
-    conc_census_thread_removed();
+    if (t->task.is_main)
+        conc_census_main_left(); /* and its thread is there to the end of the process */
+    conc_census_ends();
+    if (!t->task.is_main)
+        conc_census_thread_removed();
     conc_lock_destroy(&t->task.end_lock);
     sleep_destroy(t);
 }

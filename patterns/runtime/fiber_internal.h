@@ -221,14 +221,6 @@ size_t conc_fiber_tasks(void (*visit)(const struct conc_task *task, void *arg), 
 /* Whether an address lies in the guard below a stack. Async-signal-safe. */
 bool conc_fiber_stack_hit(const void *address);
 
-/* fiber_overflow.c */
-
-void conc_fiber_catch_overflow(void);
-
-/* The handler cannot run on the stack that has overflowed: each worker thread calls this for one of
- * its own. */
-void conc_fiber_signal_stack(void);
-
 /* fiber_offload.c, fiber_poller.c: as the operations of the engine. */
 
 void conc_fiber_blocking(void (*fn)(void *), void *arg);

@@ -9,13 +9,15 @@
 #include <unistd.h>
 
 #include "runtime/census.h"
-#include "runtime/fiber_internal.h"
+#include "runtime/fiber_stack.h"
+
+static bool (*hit_stack)(const void *address);
 
 static void fault(int signo, siginfo_t *info, void *context)
 {
     (void)context;
     const struct conc_task *task = conc_task_current_get();
-    if (conc_fiber_stack_hit(info->si_addr)) {
+    if (hit_stack(info->si_addr)) {
         static const char message[] =
             "conc: a task has overflowed its stack; CONC_STACK=KIB gives every task more\n";
         ssize_t ignored = write(STDERR_FILENO, message, sizeof message - 1);
@@ -39,11 +41,12 @@ void conc_fiber_signal_stack(void)
     sigaltstack(&stack, NULL);
 }
 
-void conc_fiber_catch_overflow(void)
+void conc_fiber_catch_overflow(bool (*hit)(const void *address))
 {
     struct sigaction old;
     if (sigaction(SIGSEGV, NULL, &old) != 0 || old.sa_handler != SIG_DFL)
         return; /* a sanitizer's, or the program's own */
+    hit_stack = hit;
     struct sigaction action = {.sa_sigaction = fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigemptyset(&action.sa_mask);
     sigaction(SIGSEGV, &action, NULL);

@@ -200,7 +200,7 @@ static bool claim_sleeper(struct worker *w)
     if (claimed)
         atomic_fetch_sub(&conc_fibers.sleepers, 1);
     else
-        (void)conc_census_asleep(); /* somebody was faster, and has counted it */
+        conc_census_ends(); /* somebody was faster, and has counted it */
     return claimed;
 }
 
@@ -278,9 +278,17 @@ static bool somebody_works(const struct worker *w)
     return false;
 }
 
-static atomic_bool main_left; /* by pthread_exit */
-
 static const int64_t LOOK_AGAIN_NS = 100000000;
+
+/* One that has said "asleep" and found work has been counted as awake all the while: if not, a
+ * thread that has put it there could fall asleep as the last. */
+static void stay_awake(struct worker *w)
+{
+    if (atomic_exchange(&w->asleep, false))
+        atomic_fetch_sub(&conc_fibers.sleepers, 1);
+    else
+        (void)conc_census_asleep(); /* who claimed it has counted it once more */
+}
 
 /* Sleeps until woken or until the clock reaches `until_ns`. */
 static void worker_sleep(struct worker *w, int64_t until_ns, bool keeps_time)
@@ -291,14 +299,15 @@ static void worker_sleep(struct worker *w, int64_t until_ns, bool keeps_time)
     atomic_thread_fence(memory_order_seq_cst);
     bool work = queue_len(&conc_fibers.inject) > 0 ||
                 (keeps_time && atomic_load(&conc_fibers.next_deadline) < until_ns) || must_leave(w);
+    if (work) {
+        stay_awake(w);
+        return;
+    }
     /* The last to fall asleep looks for a deadlock, again and again while there are threads that
      * conc does not know. */
-    if (conc_census_asleep() && !work) {
-        if (atomic_load(&main_left) && conc_census_count() == 0)
-            exit(0); /* as when the last thread of a program ends whose main has left by
-                        pthread_exit */
-        if (!conc_census_check_deadlock())
-            until_ns = conc_time_add(conc_machine_now_ns(), LOOK_AGAIN_NS);
+    if (conc_census_asleep() && !conc_census_check_deadlock()) {
+        int64_t again_ns = conc_time_add(conc_machine_now_ns(), LOOK_AGAIN_NS);
+        until_ns = again_ns < until_ns ? again_ns : until_ns;
     }
 #if CONC_TSAN
     /* TSan keeps a signal back until the thread makes a call that TSan knows, and a futex is none.
@@ -306,11 +315,9 @@ static void worker_sleep(struct worker *w, int64_t until_ns, bool keeps_time)
     int64_t soon = conc_time_add(conc_machine_now_ns(), CONC_MS(10));
     until_ns = soon < until_ns ? soon : until_ns;
 #endif
-    if (!work) {
-        struct timespec until = {until_ns / CONC_S(1), until_ns % CONC_S(1)};
-        syscall(SYS_futex, &w->wake, FUTEX_WAIT_BITSET_PRIVATE, 0,
-            until_ns == CONC_FOREVER ? NULL : &until, NULL, FUTEX_BITSET_MATCH_ANY);
-    }
+    struct timespec until = {until_ns / CONC_S(1), until_ns % CONC_S(1)};
+    syscall(SYS_futex, &w->wake, FUTEX_WAIT_BITSET_PRIVATE, 0,
+        until_ns == CONC_FOREVER ? NULL : &until, NULL, FUTEX_BITSET_MATCH_ANY);
     claim_sleeper(w); /* unless somebody has */
 }
 
@@ -437,7 +444,7 @@ static void thread_ends(void *arg)
     if (!left)
         return;
     conc_census_remove(&left->task);
-    atomic_store(&main_left, true);
+    conc_census_main_left();
     if (w->of_main) /* on main's stack, at its top */
         conc_fiber_leave(left);
     w->current = NULL; /* on the thread's own, at its top */
@@ -517,7 +524,7 @@ static void start_worker(void)
         if (rc == 0)
             return;
         conc_census_thread_removed();
-        (void)conc_census_asleep(); /* the one who calls is awake */
+        conc_census_ends();
         free(w);
     }
     if (more)

@@ -48,4 +48,13 @@ void conc_fiber_own_stack(char **bottom, size_t *size);
 /* Whether an address lies in the guard of a stack of the slab. */
 bool conc_fiber_in_guard(const char *slab, const void *address, size_t *stack);
 
+/* fiber_overflow.c: from now on a fault at an address that `hit` knows, as one in a guard, is said
+ * to be an overflow. `hit` must be async-signal-safe. Does nothing where the program, or a
+ * sanitizer, handles faults itself. */
+void conc_fiber_catch_overflow(bool (*hit)(const void *address));
+
+/* The handler cannot run on the stack that has overflowed: each thread that runs fibers calls this
+ * for one of its own. */
+void conc_fiber_signal_stack(void);
+
 #endif

@@ -49,9 +49,12 @@ static void at_exit(int status, void *unused)
     conc_watchdog_end();
     if (status == 0)
         conc_census_check_leaks();
-    if (conc_census_count() <= 1) /* else somebody may still use it */
+    /* Not while somebody else may still use it; and only a task can wait for it. Main is none if it
+     * has never called conc, or has left by pthread_exit. */
+    bool main_alone = conc_task_current_get() && conc_census_count() <= 1;
+    if (main_alone)
         conc_timer_queue_stop();
-    if (conc_engine() == &conc_engine_fibers && conc_census_count() <= 1)
+    if (main_alone && conc_engine() == &conc_engine_fibers)
         conc_fibers_stop();
     /* Once more, with another code: glibc goes on with the handlers that are left. */
     if (status == 0 && conc_check_failed())
