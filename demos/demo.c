@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* memfd_create */
 #include "demos/demo.h"
 
 #include <errno.h>
 #include <getopt.h>
+#include <libgen.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,8 +25,9 @@ enum { MAX_WORKERS = 10000, MAX_ITEMS = 100000000 };
 static int64_t begin_ns;
 static bool say_nothing;
 
-/* The trace that the chart is drawn from, when the user did not ask to keep it; "" otherwise. */
-static char temporary_trace[PATH_MAX];
+/* The trace that the chart is drawn from, when the user did not ask to keep it: a file without a
+ * name, which ends with the demo and the program that draws. */
+static char nameless_trace[32];
 
 /* ------------------------------------------------------------------ flags */
 
@@ -205,22 +209,28 @@ static int failed(const char *what, int rc)
     return 1;
 }
 
-/* Where a chart is wanted and no trace, the trace goes to a file that does not outlive the demo. */
-static int begin_trace(const struct demo *demo)
+/* Before the work is done for it: whether there can be a picture. */
+static void check_gantt(const char *picture)
+{
+    char copy[PATH_MAX];
+    snprintf(copy, sizeof(copy), "%s", picture);
+    if (access(dirname(copy), W_OK | X_OK) != 0)
+        refuse("--gantt: '%s': %s", picture, strerror(errno));
+}
+
+static void begin_trace(const struct demo *demo)
 {
     const char *path = demo->trace;
     if (!path) {
-        const char *directory = getenv("TMPDIR");
-        snprintf(temporary_trace, sizeof(temporary_trace), "%s/conc-trace-XXXXXX",
-            directory && *directory ? directory : "/tmp");
-        int fd = mkstemp(temporary_trace);
+        int fd = memfd_create("trace", 0);
         if (fd < 0)
-            return failed(temporary_trace, errno);
-        close(fd);
-        path = temporary_trace;
+            refuse("--gantt: %s", strerror(errno));
+        snprintf(nameless_trace, sizeof(nameless_trace), "/proc/self/fd/%d", fd);
+        path = nameless_trace;
     }
     int rc = conc_trace_start(path);
-    return rc == 0 ? 0 : failed(path, rc);
+    if (rc != 0)
+        refuse("--trace: '%s': %s", path, strerror(rc));
 }
 
 /* The program that draws: named by CONC_GANTT, or of the same build as this one, or in PATH. */
@@ -268,18 +278,11 @@ static int draw_gantt(const char *trace, const char *picture)
 
 static int end_trace(const struct demo *demo)
 {
-    const char *path = demo->trace ? demo->trace : temporary_trace;
+    const char *path = demo->trace ? demo->trace : nameless_trace;
     int rc = conc_trace_finish();
     if (rc != 0)
         return failed(path, rc);
     return demo->gantt ? draw_gantt(path, demo->gantt) : 0;
-}
-
-static void remove_temporary_trace(void)
-{
-    if (temporary_trace[0] != '\0')
-        unlink(temporary_trace);
-    temporary_trace[0] = '\0';
 }
 
 /* ------------------------------------------------------------------ the demo's own calls */
@@ -289,17 +292,16 @@ void demo_begin(struct demo *demo, int argc, char **argv)
     parse(demo, argc, argv);
     say_nothing = demo->quiet;
     conc_random_seed(demo->seed);
-    if ((demo->trace || demo->gantt) && begin_trace(demo) != 0) {
-        remove_temporary_trace();
-        exit(1);
-    }
+    if (demo->gantt)
+        check_gantt(demo->gantt);
+    if (demo->trace || demo->gantt)
+        begin_trace(demo);
     begin_ns = conc_now_ns();
 }
 
 int demo_end(struct demo *demo)
 {
     int code = demo->trace || demo->gantt ? end_trace(demo) : 0;
-    remove_temporary_trace();
     errno = 0;
     if (fflush(stdout) != 0 || ferror(stdout))
         return failed("stdout", errno != 0 ? errno : EIO);
@@ -357,7 +359,6 @@ void demo_check_failed(const char *text, int rc, const char *file, int line)
         fprintf(stderr, "%s:%d: CHECK failed: %s: %s\n", file, line, text, strerror(rc));
     else
         fprintf(stderr, "%s:%d: CHECK failed: %s\n", file, line, text);
-    remove_temporary_trace();
     /* Other tasks may run: no exit handlers, which would take down what they use. */
     _exit(1);
 }

@@ -65,9 +65,9 @@ int conc_errgroup_set_limit(struct conc_errgroup *group, int64_t limit);
  *
  * Starts a task that calls fn(arg, the group's context). fn returns 0 or an error code. Waits only
  * where there is a limit: until a task of the group has ended; woken by that, a cancel or the
- * deadline of ctx (which may be the group's own context, to stop adding once a task has failed). As
- * in Go, a task can be started in a group that has failed: it finds its context done. What the
- * caller wrote before is visible to fn.
+ * deadline of ctx (which may be the group's own context: once a task has failed this stops adding
+ * where it would have to wait). As in Go, a task can be started in a group that has failed: it
+ * finds its context done. What the caller wrote before is visible to fn.
  *
  * 0: started. Otherwise not started, and arg is still the caller's: ECANCELED, ETIMEDOUT: the end
  * of ctx; EBUSY: the limit is 0; EINVAL: group or fn is NULL; ENOMEM, EAGAIN: no task could be
@@ -124,7 +124,7 @@ struct conc_collect {
     size_t item_size;   /* in bytes */
     void *results;      /* n elements of result_size bytes; NULL: fn is given NULL */
     size_t result_size; /* in bytes */
-    int *errors;        /* n codes, required when n > 0; each is written once */
+    int *errors;        /* n codes, required when n > 0 */
     size_t n;
     int64_t limit; /* at most this many tasks at once; 0 or less: any number */
 };

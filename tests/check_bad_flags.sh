@@ -37,7 +37,9 @@ refuses --engine none
 refuses --engine
 refuses --trace
 refuses --trace ''
+refuses --trace /nonexistent/file
 refuses --gantt
+refuses --gantt /nonexistent/file.svg
 refuses --quiet=1
 refuses -x
 refuses surplus

@@ -2,6 +2,7 @@
 
 /* The program around the measurement: command line, messages, the result file. */
 
+#include "bench/baselines/whole_file.h"
 #include "bench/shim/harness.h"
 
 #include <algorithm>
@@ -56,45 +57,6 @@ class bystander
 };
 
 } // namespace
-
-/* ---- the result file ---- */
-
-/* A new file beside the final one, renamed over it when it is complete. 0, or errno. */
-static int write_whole(const std::string &path, const std::string &text)
-{
-    std::string temporary = path + ".XXXXXX";
-    int fd = mkostemp(temporary.data(), O_CLOEXEC);
-    if (fd < 0)
-        return errno;
-    mode_t mask = umask(0);
-    umask(mask);
-    int rc = fchmod(fd, 0666 & ~mask) == 0 ? 0 : errno;
-    for (size_t at = 0; rc == 0 && at < text.size();) {
-        ssize_t wrote = write(fd, text.data() + at, text.size() - at);
-        if (wrote >= 0)
-            at += static_cast<size_t>(wrote);
-        else if (errno != EINTR)
-            rc = errno;
-    }
-    if (close(fd) != 0 && rc == 0)
-        rc = errno;
-    if (rc == 0 && rename(temporary.c_str(), path.c_str()) != 0)
-        rc = errno;
-    if (rc != 0)
-        unlink(temporary.c_str());
-    return rc;
-}
-
-/* Better to learn it now than after a minute of measuring. 0, or errno. */
-static int can_write(const std::string &path)
-{
-    struct stat status;
-    if (stat(path.c_str(), &status) == 0 && S_ISDIR(status.st_mode))
-        return EISDIR;
-    size_t slash = path.rfind('/');
-    std::string dir = slash == std::string::npos ? "." : path.substr(0, slash + 1);
-    return access(dir.c_str(), W_OK | X_OK) == 0 ? 0 : errno;
-}
 
 /* ---- command line ---- */
 
@@ -261,11 +223,11 @@ int bench_main(int argc, char **argv, const struct bench_program *program)
             printf("%s\n", c->name.c_str());
         return 0;
     }
-    int rc = o.json.empty() ? 0 : can_write(o.json);
+    int rc = o.json.empty() ? 0 : whole_file_check(o.json.c_str());
     if (rc != 0) {
         fprintf(stderr, "%02d_%s: cannot write %s: %s\n", program->number, program->slug,
             o.json.c_str(), strerror(rc));
-        return 1;
+        return 2;
     }
 
     struct machine facts = find_machine(); /* before our own load shows */
@@ -282,7 +244,8 @@ int bench_main(int argc, char **argv, const struct bench_program *program)
     say_fewer(all, program, promised);
     int code = say_failures(all, program);
     if (!o.json.empty()) {
-        rc = write_whole(o.json, results_json(program, all, facts, o, promised));
+        std::string text = results_json(program, all, facts, o, promised);
+        rc = whole_file_write(o.json.c_str(), text.data(), text.size());
         if (rc != 0) {
             fprintf(stderr, "%02d_%s: cannot write %s: %s\n", program->number, program->slug,
                 o.json.c_str(), strerror(rc));

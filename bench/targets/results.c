@@ -1,17 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <jansson.h>
-#include <limits.h>
 #include <math.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "bench/targets/compare.h"
 #include "bench/baselines/machine.h"
+#include "bench/baselines/whole_file.h"
 
 /* Within this much above its target a row counts as there: the noise of a shared machine. */
 static const double tolerance = 1.15;
@@ -298,44 +296,21 @@ static bool say(const char *path, const char *why)
 
 bool json_writable(const char *path)
 {
-    char directory[PATH_MAX];
-    struct stat there;
-    if (strlen(path) + sizeof ".XXXXXX" > sizeof directory)
-        return say(path, strerror(ENAMETOOLONG));
-    if (stat(path, &there) == 0 && S_ISDIR(there.st_mode))
-        return say(path, "a directory, a file is needed");
-    const char *slash = strrchr(path, '/');
-    snprintf(
-        directory, sizeof directory, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
-    if (slash == path)
-        strcpy(directory, "/");
-    return access(directory, W_OK | X_OK) == 0 || say(path, strerror(errno));
+    int rc = whole_file_check(path);
+    return rc == 0 || say(path, strerror(rc));
 }
 
-/* Beside its place first, then into it: nobody sees half of one, and an old one stays until there
- * is a new one. */
 bool json_write(const struct measured *results, const char *path)
 {
-    char new_path[PATH_MAX + 8];
-    snprintf(new_path, sizeof new_path, "%s.XXXXXX", path);
     json_t *array = as_json(results);
-    if (!array)
-        return say(path, "no memory");
-    int fd = mkstemp(new_path);
-    bool good = fd >= 0 && fchmod(fd, 0644) == 0 &&
-                json_dumpfd(array, fd, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) == 0 &&
-                write(fd, "\n", 1) == 1;
-    int why = errno;
-    if (fd >= 0 && close(fd) != 0 && good) {
-        why = errno;
-        good = false;
+    char *text = array ? json_dumps(array, JSON_INDENT(1) | JSON_REAL_PRECISION(6)) : NULL;
+    size_t size = text ? strlen(text) : 0;
+    int rc = ENOMEM;
+    if (text) {
+        text[size] = '\n'; /* in the place of the zero */
+        rc = whole_file_write(path, text, size + 1);
     }
-    if (good && rename(new_path, path) != 0) {
-        why = errno;
-        good = false;
-    }
-    if (!good && fd >= 0)
-        unlink(new_path);
+    free(text);
     json_decref(array);
-    return good || say(path, strerror(why));
+    return rc == 0 || say(path, strerror(rc));
 }

@@ -48,8 +48,10 @@ static volatile pid_t child; /* 0 between processes */
 
 static void on_signal(int number)
 {
-    if (child > 0)
+    if (child > 0) {
         kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+    }
     signal(number, SIG_DFL);
     raise(number);
 }

@@ -43,9 +43,9 @@ static struct {
     struct conc_lock lock; /* guards all below */
     struct buffer *buffers;
     struct buffer *retired; /* of traces that are over; a thread may still look at its own */
-    FILE *file;
-    char *path;
-    char *part_path; /* NULL: writes to path itself */
+    FILE *file;             /* what cannot be replaced; NULL: is opened at the end */
+    char *path;             /* NULL: there is no trace */
+    char *part_path;        /* written first, and renamed; NULL: writes to file */
     int64_t started_ns;
 } trace = {.lock = CONC_LOCK_INIT};
 
@@ -75,7 +75,7 @@ static struct buffer *buffer_of_thread(void)
         return NULL;
     conc_lock_init(&buffer->lock);
     conc_lock_acquire_raw(&trace.lock);
-    buffer->closed = !trace.file || round != atomic_load(&round_number);
+    buffer->closed = !trace.path || round != atomic_load(&round_number);
     struct buffer **list = buffer->closed ? &trace.retired : &trace.buffers;
     buffer->next = *list;
     *list = buffer;
@@ -144,17 +144,23 @@ int conc_trace_start(const char *path)
         snprintf(copy, size, "%s", path);
         snprintf(part, size, "%s.part", path);
         struct stat status;
-        if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
-            free(part); /* a pipe or a device cannot be replaced by renaming */
+        /* A pipe, a device, a file without a name: cannot be replaced by renaming. */
+        if (stat(path, &status) == 0 && (!S_ISREG(status.st_mode) || status.st_nlink == 0)) {
+            free(part);
             part = NULL;
         }
         errno = 0;
         file = fopen(part ? part : copy, "w");
         rc = file ? 0 : errno;
+        if (file && part) { /* so it can be done; it will be when there is something to write */
+            fclose(file);
+            file = NULL;
+            unlink(part);
+        }
     }
     int64_t now_ns = conc_engine()->now_ns();
     conc_lock_acquire_raw(&trace.lock);
-    if (rc == 0 && trace.file)
+    if (rc == 0 && trace.path)
         rc = EBUSY;
     if (rc == 0) {
         trace.file = file;
@@ -167,11 +173,8 @@ int conc_trace_start(const char *path)
     }
     conc_lock_release(&trace.lock);
     if (rc != 0) {
-        if (file) {
+        if (file)
             fclose(file);
-            if (part && rc != EBUSY)
-                unlink(part);
-        }
         free(copy);
         free(part);
     }
@@ -370,6 +373,7 @@ int conc_trace_finish(void)
     char *path = trace.path;
     char *part = trace.part_path;
     trace.file = NULL;
+    trace.path = NULL;
     trace.buffers = NULL;
     size_t n = 0, dropped = 0;
     struct block *blocks = close_buffers(buffers, &n, &dropped);
@@ -379,17 +383,20 @@ int conc_trace_finish(void)
         trace.retired = buffers;
     }
     conc_lock_release(&trace.lock);
-    if (!file)
+    if (!path)
         return EINVAL;
 
     struct event *events = gather(blocks, n);
     int rc = events ? 0 : ENOMEM;
-    if (events)
+    errno = 0;
+    if (part && rc == 0 && !(file = fopen(part, "w")))
+        rc = errno;
+    if (file && events)
         write_all(file, events, n, dropped, now_ns);
     free(events);
     errno = 0;
-    bool bad = ferror(file) != 0;
-    if (fclose(file) != 0 || bad)
+    bool bad = file && ferror(file) != 0;
+    if (file && (fclose(file) != 0 || bad))
         rc = rc ? rc : errno ? errno : EIO;
     if (rc == 0 && part && rename(part, path) != 0)
         rc = errno;

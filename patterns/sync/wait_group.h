@@ -42,8 +42,9 @@ void conc_wait_group_init(struct conc_wait_group *group);
 void conc_wait_group_destroy(struct conc_wait_group *group);
 
 /* Adds n (which may be negative) to the count. A count below 0 ends the program with a message.
- * When it comes to 0 every waiter is woken. Never waits. What was written before is visible after
- * the wait. */
+ * When it comes to 0 every waiter is woken. Never waits for another's call; on the threads engine a
+ * rising count joins tasks that have ended, for their last steps at most. What was written before
+ * is visible after the wait. */
 #define conc_wait_group_add(group, n) conc_wait_group_add_at((group), (n), CONC_HERE)
 void conc_wait_group_add_at(struct conc_wait_group *group, int64_t n, const struct conc_site *site);
 

@@ -170,6 +170,15 @@ prints '02_beta --json my file'
 try "$conc" bench all --json=both
 exits 0
 [[ $(tr -d '\n' <both) == '[{"name": "01_alpha"},{"name": "02_beta"}]' ]] || wrong 'no JSON array'
+mkfifo pipe
+cat pipe >from_pipe &
+try "$conc" bench --json pipe
+exits 0
+wait
+[[ -p pipe ]] || wrong 'a pipe is replaced'
+cmp -s both from_pipe || wrong 'not the same through a pipe'
+try "$conc" bench all --json /nonexistent/file
+refused
 try env FIXTURE_FAIL=02_beta "$conc" bench --json=never
 exits 1
 [[ ! -e never ]] || wrong 'half a result file'

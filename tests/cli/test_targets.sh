@@ -50,6 +50,21 @@ for engine in fibers threads pthread; do
     [[ $(cat stdout) =~ ^semaphore\ [0-9]+\.[0-9]+$ ]] || wrong 'not the row and a figure'
 done
 
+# A link stays, and what it leads to is replaced; a pipe is written to.
+echo old >led_to
+ln -s led_to link
+mkfifo pipe
+cat pipe >from_pipe &
+for file in link pipe; do
+    try "$targets" --all --quick --json $file context_poll
+    exits 0
+done
+wait
+[[ -L link && -p pipe ]] || wrong 'a link or a pipe is replaced'
+for file in led_to from_pipe; do
+    grep -q '"context_poll"' $file || wrong "no result in $file"
+done
+
 # Without Go: it says so, and leaves its columns empty.
 try "$targets" --all --quick --json 'a file' semaphore context_poll
 exits 0
