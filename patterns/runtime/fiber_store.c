@@ -155,8 +155,8 @@ void conc_fiber_return(struct worker *w, struct fiber *fiber)
 }
 
 /* The record of stack i of a slab: at its top, with the first frames below it in the same page. Not
- * at the same place in every page: stacks lie 64 KiB apart, and caches are so made that of lines at
- * such a distance only a dozen find room. */
+ * at the same place in every page: stacks lie whole pages apart, and caches are so made that of
+ * lines at such a distance only a dozen find room. */
 static struct stack *stack_at(char *slab, size_t i)
 {
     enum { COLOURS = 24, LINE = 64 };
