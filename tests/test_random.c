@@ -96,6 +96,25 @@ START_TEST(seeds)
 }
 END_TEST
 
+static int take_seed(void *text)
+{
+    setenv("CONC_SEED", text, 1);
+    conc_task_self();
+    return 0;
+}
+
+START_TEST(bad_seeds)
+{
+    static char *const texts[] = {"x", "-1", "+1", " 1", "7x", "18446744073709551616"};
+    struct unit_child child;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        unit_child_run(&child, take_seed, texts[i], NULL);
+        ck_assert_int_eq(child.exit_code, 2);
+        ck_assert_ptr_nonnull(strstr(child.err, texts[i]));
+    }
+}
+END_TEST
+
 START_TEST(below)
 {
     conc_random_seed(7);
@@ -130,5 +149,5 @@ END_TEST
 
 int main(void)
 {
-    return unit_main("random", splitmix64, seeds, below, uniform);
+    return unit_main("random", splitmix64, seeds, bad_seeds, below, uniform);
 }

@@ -83,7 +83,7 @@ static void init(void)
         int saved_errno = errno;
         errno = 0;
         conc_random_seed(strtoull(seed, &end, 0));
-        if (*end != '\0' || errno != 0) {
+        if (*seed < '0' || *seed > '9' || *end != '\0' || errno != 0) {
             fprintf(stderr, "conc: CONC_SEED: '%s' is not a number of 64 bits\n", seed);
             _Exit(2);
         }

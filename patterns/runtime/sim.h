@@ -13,6 +13,9 @@
  * conc_random_seed). ./conc explore runs a program under many; a test does so by a process for each
  * (tests/sim.h). CONC_SCHEDULE_LOG=FILE writes down every change of turn.
  *
+ * The thread is the program's first. What another thread starts runs when main calls conc and waits
+ * there; if main never does, it never runs.
+ *
  * Time stands still until all are asleep, then jumps to the earliest timer. After a thousand choice
  * points without a jump it moves on, a microsecond for each further one and each look at it, so
  * that a program which never falls asleep reaches its deadlines; and every thousandth the one that
