@@ -654,6 +654,22 @@ static int main_leaves_a_thread(void *unused)
     pthread_exit(NULL);
 }
 
+static void works_at_exit(void)
+{
+    starts_and_joins(NULL);
+    fputs("the handler is done\n", stderr);
+}
+
+static int main_leaves_a_handler(void *unused)
+{
+    struct conc_task *task;
+    (void)unused;
+    atexit(works_at_exit);
+    starts_and_joins(NULL);
+    must(conc_task_start(&task, ends_soon, NULL));
+    pthread_exit(NULL);
+}
+
 START_TEST(main_ends)
 {
     if (!unit_on_sim()) /* whose tasks run on main's thread, when main waits */
@@ -661,6 +677,8 @@ START_TEST(main_ends)
     if (!unit_on_sim() && !UNIT_SANITIZED) { /* which have their own ideas of main's end */
         run(main_leaves_a_thread, 0);
         expect("its work is done\n");
+        run(main_leaves_a_handler, 0);
+        expect("the handler is done\n");
     }
 }
 END_TEST

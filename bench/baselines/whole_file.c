@@ -19,15 +19,29 @@ static bool resolve(const char *path, char resolved[PATH_MAX])
         errno = ENAMETOOLONG;
         return false;
     }
-    if (!realpath(path, resolved))
+    struct stat link;
+    if (realpath(path, resolved))
+        return true;
+    int why = errno;
+    if (*path != '\0' && lstat(path, &link) != 0) {
         strcpy(resolved, path); /* there is none yet */
-    return true;
+        return true;
+    }
+    errno = why; /* a link to nowhere */
+    return false;
 }
 
-static bool is_replaced(const char *path)
+/* With the rights it is to have. */
+static bool is_replaced(const char *path, mode_t *rights)
 {
     struct stat there;
-    return stat(path, &there) != 0 || S_ISREG(there.st_mode);
+    mode_t mask = umask(0);
+    umask(mask);
+    *rights = 0666 & ~mask;
+    if (stat(path, &there) != 0)
+        return true;
+    *rights = there.st_mode & 0777;
+    return S_ISREG(there.st_mode);
 }
 
 int whole_file_check(const char *path)
@@ -38,7 +52,8 @@ int whole_file_check(const char *path)
         return errno;
     if (stat(resolved, &there) == 0 && S_ISDIR(there.st_mode))
         return EISDIR;
-    if (!is_replaced(resolved))
+    mode_t rights;
+    if (!is_replaced(resolved, &rights))
         return access(resolved, W_OK) == 0 ? 0 : errno;
     char *slash = strrchr(resolved, '/');
     if (slash)
@@ -67,7 +82,8 @@ int whole_file_write(const char *path, const char *text, size_t size)
     if (!resolve(path, place))
         return errno;
     int fd;
-    if (is_replaced(place)) {
+    mode_t rights;
+    if (is_replaced(place, &rights)) {
         snprintf(beside, sizeof beside, "%s.XXXXXX", place);
         fd = mkostemp(beside, O_CLOEXEC);
     } else {
@@ -76,12 +92,8 @@ int whole_file_write(const char *path, const char *text, size_t size)
     if (fd < 0)
         return errno;
     int rc = write_all(fd, text, size);
-    if (beside[0] != '\0') {
-        mode_t mask = umask(0);
-        umask(mask);
-        if (rc == 0 && fchmod(fd, 0666 & ~mask) != 0)
-            rc = errno;
-    }
+    if (beside[0] != '\0' && rc == 0 && fchmod(fd, rights) != 0)
+        rc = errno;
     if (close(fd) != 0 && rc == 0)
         rc = errno;
     if (beside[0] != '\0' && rc == 0 && rename(beside, place) != 0)

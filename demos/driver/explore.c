@@ -346,6 +346,9 @@ static void show_progress(uint64_t done, const struct explored *e, const struct 
             e->schedules, f->number);
 }
 
+/* What the log begins with until sim opens it. */
+static const char UNTOUCHED = '?';
+
 /* After the first run, whose log is on: it was not one on sim. Says why. */
 static bool cannot_be_explored(const struct explored *e, const struct ending *outcome)
 {
@@ -356,11 +359,12 @@ static bool cannot_be_explored(const struct explored *e, const struct ending *ou
         free(text);
         return true;
     }
+    char first = '\0';
     bool ended = WIFEXITED(status) || WTERMSIG(status) == SIGALRM;
-    if (!ended || lseek(e->log, 0, SEEK_END) > 0)
+    if (!ended || pread(e->log, &first, 1, 0) != 1 || first != UNTOUCHED)
         return false;
-    bad_usage("explore: %s: no task of it took a turn on sim: it does not use conc, starts no "
-              "task, or chooses another engine",
+    bad_usage("explore: %s: does not run on sim: it does not use conc, starts no task, or chooses "
+              "another engine",
         e->program);
     return true;
 }
@@ -371,6 +375,8 @@ static int explore(struct explored *e)
     bool known = false;
     uint64_t result = 0;
     uint64_t done = 0;
+    if (write(e->log, &UNTOUCHED, 1) != 1)
+        return FAILED;
     for (; done < e->schedules && !interrupted; done++) {
         struct ending outcome = {.other = false};
         uint64_t seed = e->seed + done;
@@ -410,6 +416,8 @@ static void put_word(char *line, size_t size, const char *word)
         snprintf(line + used, size - used, "%s%s", used ? " " : "", word);
         return;
     }
+    if (used + 8 >= size)
+        return;
     used += (size_t)snprintf(line + used, size - used, "%s'", used ? " " : "");
     for (; *word && used + 8 < size; word++)
         used += (size_t)snprintf(line + used, size - used, *word == '\'' ? "'\\%c'" : "%c", *word);

@@ -20,6 +20,7 @@ static struct conc_task *first; /* under lock: oldest first */
 static struct conc_task *last;  /* under lock */
 static size_t listed;           /* under lock: tasks that are not services */
 static atomic_long awake;       /* tasks that run, or will by themselves */
+static atomic_ulong awakened;   /* how often one more was */
 static atomic_long threads;     /* threads that carry tasks */
 
 void conc_census_add(struct conc_task *task)
@@ -318,6 +319,7 @@ static long threads_of_process(void)
 
 void conc_census_awake(void)
 {
+    atomic_fetch_add(&awakened, 1);
     atomic_fetch_add(&awake, 1);
 }
 
@@ -333,21 +335,42 @@ void conc_census_main_left(void)
     atomic_store(&main_left, true);
 }
 
+static void *exits(void *unused)
+{
+    (void)unused;
+    exit(conc_check_failed() ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+/* None but threads of the runtime is left. The process is ended by one more, which is awake: for
+ * handlers of the program may start tasks and wait for them, and those need all the others. */
+static void end_program(void)
+{
+    long none = 0;
+    pthread_t known_to_itself;
+    if (!atomic_compare_exchange_strong(&awake, &none, 1))
+        return; /* another has been faster */
+    if (!conc_census_start_thread(&known_to_itself, exits))
+        exits(NULL);
+}
+
 bool conc_census_check_deadlock(void)
 {
+    unsigned long before = atomic_load(&awakened);
+    if (atomic_load(&awake) > 0)
+        return true;
     bool over = conc_census_count() == 0;
     if (over && !atomic_load(&main_left))
         return true;
-    /* A thread that conc does not know may call conc later and wake somebody. A thread that becomes
-     * known meanwhile is awake: so look at that last. */
+    /* A thread that conc does not know may call conc later and wake somebody. It may do so just
+     * now, start another and end: so what has been seen counts only if all were asleep all the
+     * while. */
     bool strangers = threads_of_process() > atomic_load(&threads);
-    if (atomic_load(&awake) > 0)
-        return true;
-    if (strangers)
+    if (strangers || atomic_load(&awakened) != before)
         return false;
-    if (over)
-        exit(0); /* none but threads of the runtime is left */
-    die("conc: all tasks are asleep – deadlock!\n", NULL, CONC_EXIT_DEADLOCK);
+    if (!over)
+        die("conc: all tasks are asleep – deadlock!\n", NULL, CONC_EXIT_DEADLOCK);
+    end_program();
+    return true;
 }
 
 static atomic_bool looking; /* a thread of look_on */

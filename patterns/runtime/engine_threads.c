@@ -89,6 +89,14 @@ static void sharpen_timers(void)
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL);
 }
 
+/* From here to its end the thread is a stranger: what the program does at the end of each thread is
+ * still to come. Who waits for the task has been counted as awake by now. */
+static void last_step(void)
+{
+    conc_census_thread_removed();
+    conc_census_ends();
+}
+
 /* Runs when the task's function has returned, and when it was left by pthread_exit. */
 static void finish(void *arg)
 {
@@ -98,7 +106,7 @@ static void finish(void *arg)
             (unsigned long long)task->id);
     conc_task_finish(task);
     conc_task_current_set(NULL);
-    conc_census_thread_removed(); /* last: until then it is no stranger */
+    last_step();
 }
 
 static void *thread_main(void *arg)
@@ -165,13 +173,14 @@ static void adopted_thread_ends(void *arg)
     struct thread_task *t = arg;
     conc_census_remove(&t->task);
     conc_task_current_set(NULL);
-    if (t->task.is_main)
-        conc_census_main_left(); /* and its thread is there to the end of the process */
-    conc_census_ends();
-    if (!t->task.is_main)
-        conc_census_thread_removed();
     conc_lock_destroy(&t->task.end_lock);
     sleep_destroy(t);
+    if (t->task.is_main) {
+        conc_census_main_left(); /* and its thread is there to the end of the process */
+        conc_census_ends();
+    } else {
+        last_step();
+    }
 }
 
 struct conc_task *conc_thread_adopt(void)

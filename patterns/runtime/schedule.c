@@ -105,10 +105,15 @@ int64_t conc_schedule_lowest(void)
 
 void conc_schedule_note(char *text, size_t size)
 {
-    snprintf(text, size,
-        "conc: schedule %" PRIu64 ", step %" PRIu64 "; CONC_ENGINE=sim CONC_SCHEDULE=%" PRIu64
-        " repeats it",
-        s.seed, s.steps, s.seed);
+    if (s.draws)
+        snprintf(text, size,
+            "conc: schedule %" PRIu64 ", step %" PRIu64 "; CONC_ENGINE=sim CONC_SCHEDULE=%" PRIu64
+            " repeats it",
+            s.seed, s.steps, s.seed);
+    else
+        snprintf(text, size,
+            "conc: seed %" PRIu64 ", step %" PRIu64 "; CONC_ENGINE=sim and this seed repeat it",
+            s.seed, s.steps);
 }
 
 /* --- the log ------------------------------------------------------------------------------------

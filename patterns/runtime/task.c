@@ -59,8 +59,7 @@ int conc_task_start_service(
 void conc_task_finish(struct conc_task *task)
 {
     conc_trace(CONC_TRACE_END, task, NULL);
-    bool counted = !task->engine->tasks;
-    if (counted)
+    if (!task->engine->tasks)
         conc_census_remove(task);
     if (task->kind->on_end) {
         task->kind->on_end(task);
@@ -69,8 +68,6 @@ void conc_task_finish(struct conc_task *task)
         if (joiner)
             conc_unpark_sole(joiner);
     }
-    if (counted)
-        conc_census_ends(); /* last: whoever waits has been counted as awake by now */
 }
 
 static __attribute__((noinline)) void reap_and_release(struct conc_task *task)

@@ -128,6 +128,17 @@ void conc_trace_record(
         append(buffer, &event);
 }
 
+/* Whether there could be a file of this name, which is only made when there is something to write:
+ * what is stopped before leaves nothing behind. */
+static bool can_make(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    char *directory = slash ? strndup(path, (size_t)(slash - path) + 1) : strdup(".");
+    bool can = directory && access(directory, W_OK | X_OK) == 0;
+    free(directory);
+    return can;
+}
+
 int conc_trace_start(const char *path)
 {
     if (!path)
@@ -135,27 +146,26 @@ int conc_trace_start(const char *path)
     if (atomic_load(&conc_trace_on))
         return EBUSY;
     int saved_errno = errno;
-    size_t size = strlen(path) + sizeof ".part";
-    char *copy = malloc(size);
+    char *copy = realpath(path, NULL); /* what a link leads to; NULL: there is none yet */
+    copy = copy ? copy : strdup(path);
+    size_t size = copy ? strlen(copy) + sizeof ".part" : 0;
     char *part = malloc(size);
     int rc = copy && part ? 0 : ENOMEM;
     FILE *file = NULL;
     if (rc == 0) {
-        snprintf(copy, size, "%s", path);
-        snprintf(part, size, "%s.part", path);
         struct stat status;
+        snprintf(part, size, "%s.part", copy);
         /* A pipe, a device, a file without a name: cannot be replaced by renaming. */
-        if (stat(path, &status) == 0 && (!S_ISREG(status.st_mode) || status.st_nlink == 0)) {
+        bool replaced =
+            stat(copy, &status) != 0 || (S_ISREG(status.st_mode) && status.st_nlink > 0);
+        errno = 0;
+        if (replaced) {
+            rc = can_make(part) ? 0 : errno;
+        } else {
             free(part);
             part = NULL;
-        }
-        errno = 0;
-        file = fopen(part ? part : copy, "w");
-        rc = file ? 0 : errno;
-        if (file && part) { /* so it can be done; it will be when there is something to write */
-            fclose(file);
-            file = NULL;
-            unlink(part);
+            file = fopen(copy, "w");
+            rc = file ? 0 : errno;
         }
     }
     int64_t now_ns = conc_engine()->now_ns();

@@ -163,7 +163,7 @@ exits 1
 says stdout "CONC_ENGINE=sim '$scratch/my demos/02_bounded_queue' --items 'a b' 'it'\\''s' ''"
 try "$driver" explore --program /bin/true
 refused
-says stderr 'no task of it took a turn on sim'
+says stderr 'does not run on sim'
 for wrong_flags in '' '99' '02 --schedules' '02 --schedules 0' '02 --schedules x' '02 --seed -1' '02 --seed 18446744073709551615' \
     '--program' '--program /nonexistent'; do
     # shellcheck disable=SC2086 # words
