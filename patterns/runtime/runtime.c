@@ -61,6 +61,24 @@ static void at_exit(int status, void *unused)
         exit(EXIT_FAILURE);
 }
 
+/* False: none is given. */
+static bool seed_given(uint64_t *seed)
+{
+    const char *text = getenv("CONC_SEED");
+    if (!text || !*text)
+        return false;
+    char *end;
+    int saved_errno = errno;
+    errno = 0;
+    *seed = strtoull(text, &end, 0);
+    if (*text < '0' || *text > '9' || *end != '\0' || errno != 0) {
+        fprintf(stderr, "conc: CONC_SEED: '%s' is not a number of 64 bits\n", text);
+        _Exit(2);
+    }
+    errno = saved_errno;
+    return true;
+}
+
 static void init(void)
 {
     process = getpid();
@@ -77,19 +95,6 @@ static void init(void)
         sigaction(SIGQUIT, &list, NULL);
     }
 
-    const char *seed = getenv("CONC_SEED");
-    if (seed && *seed) {
-        char *end;
-        int saved_errno = errno;
-        errno = 0;
-        conc_random_seed(strtoull(seed, &end, 0));
-        if (*seed < '0' || *seed > '9' || *end != '\0' || errno != 0) {
-            fprintf(stderr, "conc: CONC_SEED: '%s' is not a number of 64 bits\n", seed);
-            _Exit(2);
-        }
-        errno = saved_errno;
-    }
-
     const char *trace = getenv("CONC_TRACE");
     if (trace && *trace) {
         int rc = conc_trace_start(trace);
@@ -100,12 +105,16 @@ static void init(void)
 
 void conc_runtime_init(void)
 {
-    conc_engine(); /* before the lock: an unknown name ends the program, and locks must be free then
-                    */
+    /* Before the lock: what is wrong ends the program, and locks must be free then. */
+    uint64_t seed = 0;
+    conc_engine();
+    bool seeded = seed_given(&seed);
     /* Not pthread_once: Helgrind does not see the order that it makes. */
     static struct conc_lock lock = CONC_LOCK_INIT;
     static bool begun;
     conc_lock_acquire_runtime(&lock); /* across it all: nobody may go on before it is done */
+    if (!begun && seeded)
+        conc_random_seed(seed);
     if (!begun)
         init();
     begun = true;
