@@ -655,17 +655,9 @@ END_TEST
 
 /* ---------------------------------------------------------------- stacks */
 
-static int depth(int n)
-{
-    char frame[512];
-    memset(frame, n, sizeof frame);
-    __asm__ volatile("" : : "r"(frame) : "memory");
-    return n == 0 ? frame[0] : depth(n - 1) + frame[1];
-}
-
 static void dig(void *arg)
 {
-    *(int *)arg = depth(*(int *)arg);
+    *(int *)arg = unit_dig(*(int *)arg);
 }
 
 static void dig_deep(void)

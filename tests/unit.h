@@ -248,6 +248,17 @@ static inline bool unit_stress_more(struct unit_stress *stress)
     return true;
 }
 
+/* ---------------------------------------------------------------- stacks */
+
+/* Uses n + 1 frames of half a KiB and some bytes of the caller's stack. */
+static inline int unit_dig(int n)
+{
+    char frame[512];
+    memset(frame, n, sizeof frame);
+    __asm__ volatile("" : : "r"(frame) : "memory");
+    return n == 0 ? frame[0] : unit_dig(n - 1) + frame[1];
+}
+
 /* ---------------------------------------------------------------- other processes */
 
 /* How a child ended and what it wrote. Zero-terminated, cut at the size of the arrays. */
